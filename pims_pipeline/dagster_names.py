@@ -112,9 +112,10 @@ def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:
 
 
 ORIGIN_TAG = "pims/origin"
-"""What started the run: ``API_ORIGIN`` or ``SCHEDULE_ORIGIN``; absent if an operator did."""
+"""What started the run: one of the three below; absent if a person did elsewhere."""
 
 API_ORIGIN = "api"
+CONSOLE_ORIGIN = "console"
 SCHEDULE_ORIGIN = "schedule"
 
 PHASE_TAG = "pims/phase"

@@ -63,7 +63,7 @@ _REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY}
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
-RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
+RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int | str]]]]
 """The configuration of a run, as in the launchpad of the Dagster UI."""
 
 

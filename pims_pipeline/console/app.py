@@ -9,11 +9,15 @@ from pims_pipeline.console.headers import PageHeaders
 from pims_pipeline.console.routes import (
     cases,
     clinics,
+    failures,
+    holds,
     overview,
     provenance,
+    schedules,
     search,
     sign_in,
     static_files,
+    syncs,
 )
 from pims_pipeline.domain.console.links import CONSOLE_PATH
 
@@ -33,7 +37,8 @@ def create_console(context: ConsoleContext) -> FastAPI:
     )
     app.state.console = context
     handle_errors(app)
-    for routes in (static_files, sign_in, overview, clinics, cases, provenance, search):
+    pages = (overview, clinics, cases, provenance, search, holds, failures, schedules, syncs)
+    for routes in (static_files, sign_in, *pages):
         app.include_router(routes.router)
     app.add_middleware(PageBoundary)
     app.add_middleware(PageHeaders)

@@ -4,12 +4,13 @@ import ipaddress
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
 from pims_pipeline.local_trust.origins import OwnAddresses
+from pims_pipeline.operations.console.launching import RunStarter
 
 _NO_ADDRESSES = OwnAddresses(authorities=frozenset())
 
@@ -53,6 +54,8 @@ class ConsoleContext:
     Attributes:
         engine: Connects as the API's role, which takes the console's for an operator.
         dagster_ui_url: The address of the Dagster UI, without a trailing slash.
+        runs: Starts runs and reports on them.
+        partition_start: The first business date that can be synced.
         own_addresses: The server's, whose configured names count as its own origin.
         proxy: The identity proxy; None for none.
         has_role: Whether the database has the console's role.
@@ -62,6 +65,8 @@ class ConsoleContext:
 
     engine: Engine = field(repr=False)
     dagster_ui_url: str
+    runs: RunStarter = field(repr=False)
+    partition_start: date
     own_addresses: OwnAddresses = _NO_ADDRESSES
     proxy: IdentityProxy | None = None
     has_role: bool = True

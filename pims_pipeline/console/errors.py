@@ -17,6 +17,7 @@ from pims_pipeline.console.rendering import page
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.exceptions import described
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.operations.console.rights import NotAllowed
 from pims_pipeline.operations.console.visible import NotVisible
 from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.database.locks import LockTimeout
@@ -190,6 +191,7 @@ def handle_errors(app: FastAPI) -> None:
         (Forbidden, _forbidden),
         (NotFound, _not_found),
         (NotVisible, _not_found),
+        (NotAllowed, _forbidden),
         (UserFacingError, _refused),
         (RequestValidationError, _invalid),
         (HTTPException, _http_error),

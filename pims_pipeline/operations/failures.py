@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
@@ -109,16 +109,29 @@ def retry_failure(
     """
     now = check_clock(engine)
     with transaction(engine) as connection:
-        before = make_due(connection, failure_id, now)
-        clinic = clinic_by_slug(connection, before.clinic_slug)
-        # An error rolls ``make_due`` back.
-        check_syncable(connection, clinic)
-        window = _dates(before, earliest, now.date())
+        before, clinic, window = made_due(connection, failure_id, earliest=earliest, now=now)
     run = run_phase(before.failure.phase.names.scope, clinic, window)
     after = find_failure(engine, failure_id)
     outcome = _outcome(before.failure, after.failure)
     why = _why_untried(after, run, window) if outcome is RetryOutcome.UNTRIED else None
     return Retry(failure=after, run=run, outcome=outcome, why_untried=why)
+
+
+def made_due(
+    connection: Connection, failure_id: UUID, *, earliest: date, now: datetime
+) -> tuple[ClinicFailure, Clinic, DateRange]:
+    """Make a failure due at ``now`` (aware); return it as it was, and what its phase runs over.
+
+    An error rolls back the transaction, and so the change.
+
+    Raises:
+        UnknownFailure, FailureResolved, NotRetryable: See ``retry_failure``.
+        ClinicDeactivated, NoLoginStored: If its clinic cannot be synced.
+    """
+    before = make_due(connection, failure_id, now)
+    clinic = clinic_by_slug(connection, before.clinic_slug)
+    check_syncable(connection, clinic)
+    return before, clinic, _dates(before, earliest, now.date())
 
 
 def _dates(known: ClinicFailure, earliest: date, today: date) -> DateRange:

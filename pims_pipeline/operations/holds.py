@@ -115,12 +115,7 @@ def approve_hold(
     """
     now = check_clock(engine)
     with transaction(engine) as connection:
-        hold, clinic = _waiting(connection, hold_id)
-        check_syncable(connection, clinic)
-    try:
-        check_window(earliest, hold.window, now.date())
-    except OutsidePartitions as error:
-        raise HoldUndecidable(str(error)) from error
+        hold, clinic = approvable_hold(connection, hold_id, earliest=earliest, today=now.date())
     run = reconcile(clinic, hold)
     # One transaction writes the approval and completes the audit.
     if [audit.status for audit in run.audits] != [AuditStatus.COMPLETED]:
@@ -144,9 +139,35 @@ def reject_hold(engine: Engine, hold_id: UUID, *, decided_by: str) -> HoldDetail
     """
     now = check_clock(engine)
     with transaction(engine) as connection:
-        hold, _ = _waiting(connection, hold_id)
-        reject(connection, hold, decided_by=decided_by, now=now)
+        reject_waiting(connection, hold_id, decided_by=decided_by, now=now)
         return _details(connection, hold_id)
+
+
+def approvable_hold(
+    connection: Connection, hold_id: UUID, *, earliest: date, today: date
+) -> tuple[Hold, Clinic]:
+    """The hold, locked, and its clinic, if a run can approve it now; ``today`` is UTC's.
+
+    Raises:
+        UnknownHold, HoldDecided, HoldUndecidable: See ``approve_hold``.
+        ClinicDeactivated, NoLoginStored: If its clinic cannot be synced.
+    """
+    hold, clinic = _waiting(connection, hold_id)
+    check_syncable(connection, clinic)
+    try:
+        check_window(earliest, hold.window, today)
+    except OutsidePartitions as error:
+        raise HoldUndecidable(str(error)) from error
+    return hold, clinic
+
+
+def reject_waiting(
+    connection: Connection, hold_id: UUID, *, decided_by: str, now: datetime
+) -> Hold:
+    """Reject a hold within a transaction; return it as it was. See ``reject_hold``."""
+    hold, _ = _waiting(connection, hold_id)
+    reject(connection, hold, decided_by=decided_by, now=now)
+    return hold
 
 
 def reopen_hold(engine: Engine, hold_id: UUID) -> HoldDetails:

@@ -32,16 +32,11 @@ HEAVY = {
     *{"matplotlib", "numpy", "pandas", "playwright", "psycopg2", "slack_sdk", "uvicorn"},
 }
 HEAVY_OF = {
-    "demo": {"alembic", "cryptography", "fastapi", "graphql", "httpx2", "jinja2", "uvicorn"},
-    "up": {"alembic", "cryptography", "httpx2"},
+    "demo": {"alembic", "fastapi", "graphql", "httpx2", "jinja2", "uvicorn"},
+    "up": {"alembic", "httpx2"},
     "serve": {"fastapi", "httpx2", "jinja2", "uvicorn"},
     "migrate": {"alembic"},
     "simulate": {"fastapi", "graphql", "jinja2", "uvicorn"},
-    "clinics": {"cryptography"},
-    "credentials": {"cryptography"},
-    "sync": {"cryptography"},
-    "holds": {"cryptography"},
-    "failures": {"cryptography"},
     "adopt": {"cryptography"},
     "doctor": {"cryptography", "httpx2"},
     "webhooks": {"cryptography", "httpx2"},

@@ -23,6 +23,7 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.console.browsers import ADDRESS, PASSWORD, Browser, SignIn
+from pims_pipeline_tests.console.runs import NotedRuns
 
 Build = Callable[..., FastAPI]
 
@@ -46,7 +47,13 @@ def api_engine(engine: Engine) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def build(api_engine: Engine) -> Iterator[Build]:
+def runs() -> NotedRuns:
+    """What the console starts."""
+    return NotedRuns()
+
+
+@pytest.fixture
+def build(api_engine: Engine, runs: NotedRuns) -> Iterator[Build]:
     """Builds the API with the console in it."""
     with closing(DagsterClient("http://127.0.0.1:9")) as dagster:
 
@@ -63,7 +70,11 @@ def build(api_engine: Engine) -> Iterator[Build]:
             mount_console(
                 app,
                 ConsoleContext(
-                    engine=api_engine, dagster_ui_url="http://dagster.example", proxy=proxy
+                    engine=api_engine,
+                    dagster_ui_url="http://dagster.example",
+                    runs=runs,
+                    partition_start=date(2025, 1, 1),
+                    proxy=proxy,
                 ),
             )
             return app

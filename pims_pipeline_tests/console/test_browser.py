@@ -20,11 +20,16 @@ from sqlalchemy import Engine
 from pims_pipeline.api.server import running_api
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.console.operators import OperatorRole
+from pims_pipeline.operations.console.launching import SyncStage
+from pims_pipeline.operations.credentials import store_login
 from pims_pipeline.operations.operators.accounts import create_operator
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.console.browsers import PASSWORD
 from pims_pipeline_tests.console.practice import DAY, RUN, add_day
+from pims_pipeline_tests.console.runs import NotedRuns
+from pims_pipeline_tests.console.waiting import LOGIN, add_failure, add_hold
 
 Scheme = Literal["light", "dark"]
 _PHONE, _DESK = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=900)
@@ -156,6 +161,65 @@ def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(
     found["/search with a case"] = axe.run(page).generate_snapshot()
 
     assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+@pytest.fixture
+def waiting(engine: Engine, clinic: Clinic, vault: Vault) -> list[str]:
+    """The pages of a clinic at which something waits; and an administrator, ann."""
+    create_operator(engine, "ann", password=PASSWORD, role=OperatorRole.ADMIN)
+    store_login(engine, vault, clinic, LOGIN)
+    hold_id = add_hold(engine, clinic)
+    add_failure(engine, clinic)
+    here = f"/clinics/{clinic.slug}"
+    return [
+        f"/holds/{hold_id}",
+        "/holds",
+        "/failures",
+        "/schedules",
+        f"{here}/schedule",
+        f"{here}/sync",
+    ]
+
+
+def test_an_operator_approves_a_hold_and_watches_its_run_end(
+    page: Page, address: str, waiting: list[str], runs: NotedRuns
+) -> None:
+    axe, found = Axe(), {}
+    sign_in_by_keyboard(page, address)
+    for path in waiting:
+        for size, scheme in ((_PHONE, "light"), (_DESK, "dark")):
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+            page.goto(f"{address}{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+            found[f"{path}, {scheme}"] = axe.run(page).generate_snapshot()
+    page.goto(f"{address}{waiting[0]}")
+    page.get_by_label("Reason to approve").fill("the clinic closed")
+    page.get_by_role("button", name="Approve").press("Enter")
+    expect(page.get_by_text("running", exact=True)).to_be_visible()
+    found["a sync"] = axe.run(page).generate_snapshot()
+    runs.now = SyncStage(status="completed", has_ended=True)
+
+    expect(page.get_by_text("completed", exact=True)).to_be_visible()
+    expect(page.locator("[hx-get]")).to_have_count(0)
+    assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def test_an_administrator_sees_the_next_times_before_a_schedule_is_saved(
+    page: Page, address: str, waiting: list[str]
+) -> None:
+    sign_in_by_keyboard(page, address)
+    page.goto(f"{address}{waiting[4]}")
+    page.get_by_label("Cases", exact=True).fill("61 * * * *")
+    page.get_by_role("button", name="Show the next times").press("Enter")
+    problem = page.get_by_label("Cases", exact=True)
+    expect(problem).to_have_attribute("aria-invalid", "true")
+    problem.fill("15 6 * * *")
+    page.get_by_role("button", name="Show the next times").press("Enter")
+
+    expect(page.get_by_role("list", name="Next times of cases").locator("li")).to_have_count(5)
+    page.get_by_role("button", name="Save").press("Enter")
+    expect(page.get_by_text("The schedule is saved.")).to_be_visible()
 
 
 def test_the_page_of_the_api_works_without_the_internet(page: Page, address: str) -> None:

@@ -29,7 +29,8 @@ from pims_pipeline.store.database.tenancy import (
 from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.console.browsers import PASSWORD, SignIn
 from pims_pipeline_tests.console.conftest import browser_of
-from pims_pipeline_tests.console.practice import add_day
+from pims_pipeline_tests.console.practice import DAY, add_day
+from pims_pipeline_tests.console.runs import NotedRuns
 from pims_pipeline_tests.store.database.test_row_level_security import CONSOLE_READS
 from pims_pipeline_tests.store.tenant_rows import add_tenant
 
@@ -181,7 +182,12 @@ def test_without_the_consoles_role_each_page_says_what_is_missing(
 ) -> None:
     assert has_console_role(api_engine)
     ben = sign_in("ben", OperatorRole.VIEWER)
-    ready = ConsoleContext(engine=api_engine, dagster_ui_url="http://dagster.example")
+    ready = ConsoleContext(
+        engine=api_engine,
+        dagster_ui_url="http://dagster.example",
+        runs=NotedRuns(),
+        partition_start=DAY,
+    )
     app = FastAPI()
     mount_console(app, replace(ready, has_role=False))
     lacking = browser_of(app)

@@ -16,6 +16,7 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.server import listen, url_of
 from pims_pipeline.api.server import serve as serve_app
+from pims_pipeline.cli.console_runs import ConsoleRuns
 from pims_pipeline.cli.ports import API_PORT
 from pims_pipeline.cli.runtime import Command, own_database
 from pims_pipeline.cli.terminal.errors import Refused
@@ -181,6 +182,8 @@ def console_context(settings: Settings, api: ApiContext) -> ConsoleContext:
     return ConsoleContext(
         engine=api.engine,
         dagster_ui_url=api.dagster_ui_url,
+        runs=ConsoleRuns(api.dagster),
+        partition_start=api.partition_start,
         own_addresses=api.own_addresses or OwnAddresses(authorities=frozenset()),
         proxy=IdentityProxy(header, settings.console_proxy_addresses) if header else None,
         has_role=has_role,

@@ -60,7 +60,7 @@ class Visitor:
 
 
 def _visitor(request: Request) -> Visitor:
-    """Runs in a thread: it queries the database.
+    """RunStarter in a thread: it queries the database.
 
     Raises:
         NotReady: If the database lacks the console's role.

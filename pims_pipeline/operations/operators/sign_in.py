@@ -80,11 +80,13 @@ class OperatorView:
         engine: Its transactions see the operator's clinics alone.
         actor: Who acts, for the log.
         rights: What the operator may do where.
+        name: The operator's, as decisions record it.
     """
 
     engine: Engine = field(repr=False)
     actor: Actor
     rights: OperatorRights
+    name: str
 
 
 def operator_view(
@@ -92,7 +94,7 @@ def operator_view(
 ) -> OperatorView:
     """The view of the operator of a sign-in. ``engine`` connects as the API does."""
     seen = as_operator(engine, hash_of_id(sign_in_id))
-    return OperatorView(seen, Actor(operator.id, address), operator.rights)
+    return OperatorView(seen, Actor(operator.id, address), operator.rights, operator.name)
 
 
 def hash_of_id(sign_in_id: str) -> str:

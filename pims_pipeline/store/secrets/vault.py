@@ -14,9 +14,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from pims_pipeline.domain.errors import UserFacingError
 
 KEY_BYTES = 32
@@ -66,6 +63,9 @@ class Vault:
     def __init__(self, current_key: bytes, retired_keys: Sequence[bytes] = ()) -> None:
         if any(len(key) != KEY_BYTES for key in (current_key, *retired_keys)):
             raise BadEncryptionKey(f"an encryption key must be {KEY_BYTES} bytes long")
+        # Imported by who opens a vault alone: the API and the console have no key.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
         self._ciphers = {key_id_of(key): AESGCM(key) for key in (*retired_keys, current_key)}
         self._current = key_id_of(current_key)
 
@@ -119,6 +119,8 @@ class Vault:
                 f"{row} was encrypted with a key that is neither ENCRYPTION_KEY nor one of "
                 "ENCRYPTION_KEYS_RETIRED; give the old key back, or enter the credentials again"
             )
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
+
         nonce, sealed = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
         try:
             return cipher.decrypt(

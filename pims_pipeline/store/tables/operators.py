@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from pims_pipeline.domain.console.decisions import DECISIONS as DECIDED
 from pims_pipeline.domain.console.operators import NAME_PATTERN, OperatorAction, OperatorRole
 from pims_pipeline.store.tables.columns import (
     id_column,
@@ -27,6 +28,9 @@ from pims_pipeline.store.tables.columns import (
     timestamp_now,
     true_by_default,
 )
+
+DECISIONS = f"action IN ({', '.join(repr(each.value) for each in DECIDED)})"
+"""The condition of the log's rows that are decisions, as its index has it."""
 
 operators = Table(
     "operators",
@@ -99,4 +103,6 @@ operator_log = Table(
     CheckConstraint("operator_id IS NOT NULL OR action = 'sign_in_refused'", name="operator"),
     Index(None, "operator_id", "seq"),
     Index(None, "clinic_id", "seq"),
+    # Looks are many, decisions are few.
+    Index("ix_operator_log_decisions", "clinic_id", "seq", postgresql_where=text(DECISIONS)),
 )

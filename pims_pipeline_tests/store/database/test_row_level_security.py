@@ -78,6 +78,7 @@ CONSOLE_READS = {
     "clinic_words",
     "clinics",
     "credential_access_log",
+    "operator_log",
     "pims_appointments",
     "pims_credentials",
     "pims_sessions",
@@ -86,6 +87,12 @@ CONSOLE_READS = {
     "sync_failures",
 }
 """The tables that the console's role reads, of the operator's clinics."""
+CONSOLE_WRITES = {
+    "clinic_schedule_configs": ("insert", "update"),
+    "reconciliation_holds": ("update",),
+    "sync_failures": ("update",),
+}
+"""What it writes, if the operator has the role for it."""
 
 _NOTHING = {
     "SELECT": NO_ROWS,
@@ -259,7 +266,8 @@ def test_each_table_is_secured_for_its_owner_too_and_has_a_policy_for_each_role(
         "pims_alembic_version": ours,
     }
     for table in CONSOLE_READS:
-        expected[table] = sorted([*expected[table], "pims_console"])
+        by_role = [f"pims_console_{verb}" for verb in CONSOLE_WRITES.get(table, ())]
+        expected[table] = sorted([*expected[table], "pims_console", *by_role])
     assert found == {table: (True, policies) for table, policies in expected.items()}
     assert set(RIGHTS) == set(metadata.tables)
 
@@ -279,7 +287,13 @@ def test_functions_of_the_owners_rights_are_the_apis_alone_and_search_nowhere(
     with owner.connect() as connection:
         found = {row.proname: (row.proconfig, row.callers) for row in connection.execute(functions)}
     assert {"pims_api_keys", "pims_note_api_key_use"} <= set(found)
-    for function in ("pims_operator_clinics", "pims_note_operator", "pims_find_cases"):
+    shared = {
+        "pims_operator_clinics",
+        "pims_operator_clinics_as",
+        "pims_note_operator",
+        "pims_find_cases",
+    }
+    for function in shared:
         settings, callers = found.pop(function)
         assert (settings, sorted(callers)) == (['search_path=""'], ["pims_api", "pims_console"])
     assert found == dict.fromkeys(found, (['search_path=""'], ["pims_api"]))

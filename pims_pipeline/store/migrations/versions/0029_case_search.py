@@ -3,7 +3,7 @@
 Row-level security keeps PostgreSQL from using these indexes, because their operators are not
 leakproof. So a function with the owner's rights finds the ids, of the operator's clinics alone.
 
-Revision: 0029, after 0027
+Revision: 0029, after 0028
 """
 
 from alembic import op
@@ -11,10 +11,12 @@ from alembic import op
 from pims_pipeline.store.migrations.console_functions import CONSOLE_CALLS, reserve_function
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 
+_FORMER_CALLS = (*CONSOLE_CALLS, "pims_operator_clinics_as(text)")
+"""What the console's role may call since revision 0028."""
 _CALL = "pims_find_cases(text, text, text, integer)"
 
 # Signs that the parser would take for parts of an address, a number or a tag become spaces. Names
@@ -75,7 +77,7 @@ def upgrade() -> None:
     for name, rest in _INDEXES:
         op.execute(f"CREATE INDEX {name} ON cases {rest}")
     op.execute(_FIND)
-    op.execute(reserve_function((*CONSOLE_CALLS, _CALL)))
+    op.execute(reserve_function((*_FORMER_CALLS, _CALL)))
     op.execute("SELECT pims_reserve_functions()")
     _allow_actions((*_ACTIONS, "sync_seen", "cases_searched"))
 
@@ -84,7 +86,7 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     # The log only grows, so rows of these actions stay.
     _allow_actions(_ACTIONS, check="NOT VALID")
-    op.execute(reserve_function(CONSOLE_CALLS))
+    op.execute(reserve_function(_FORMER_CALLS))
     op.execute(f"DROP FUNCTION {_CALL}")
     for name, _ in _INDEXES:
         op.execute(f"DROP INDEX {name}")
