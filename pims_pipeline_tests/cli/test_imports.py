@@ -38,8 +38,8 @@ HEAVY_OF = {
     "migrate": {"alembic"},
     "simulate": {"fastapi", "graphql", "jinja2", "uvicorn"},
     "adopt": {"cryptography"},
-    "doctor": {"cryptography", "httpx2"},
-    "webhooks": {"cryptography", "httpx2"},
+    "doctor": {"httpx2"},
+    "webhooks": {"httpx2"},
 }
 """What commands load of ``HEAVY`` before they start to work; the others load none."""
 

@@ -35,7 +35,7 @@ webhook_argument = click.argument("webhook_id", metavar="ID", type=click.UUID)
 
 @click.group(cls=Group)
 def webhooks() -> None:
-    """Send changes of a clinic's cases to a web address, as signed messages.
+    """Send changes of cases to web addresses, as signed messages.
 
     Messages follow Standard Webhooks. They hold ids and names of fields, never values. The sensor
     `webhooks` delivers them.

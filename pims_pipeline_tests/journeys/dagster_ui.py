@@ -66,6 +66,13 @@ class DagsterUI:
         """Wait until so many of the asset's partitions have that status."""
         self._page.get_by_text(f"{status} ({number})").wait_for()
 
+    def open_console(self, part: str) -> Page:
+        """Follow the first link to the console whose address has ``part``: a tab of its own."""
+        with self._page.context.expect_page() as opened:
+            # By keyboard: a cell that is cut lays a button over its links.
+            self._page.get_by_role("link", name=part).first.press("Enter")
+        return opened.value
+
     def materialize_one(self, asset: str, clinic: str, day: str) -> None:
         """Launch a run for one partition, from the asset's page."""
         self._page.goto(f"{self._address}/assets/{asset}")
