@@ -14,10 +14,17 @@ PRIVATE_UMASK = 0o077
 _PRIVATE = 0o700
 _PRIVATE_BUT_TRAVERSABLE = 0o710
 """For root: the embedded server runs as another user, whose group must reach its directory."""
+_OURS = frozenset({"dagster", "encryption.key", "start.lock"})
+"""A home directory holds one of these once it was used."""
+_IN_NEW_VOLUMES = frozenset({"lost+found"})
 
 
 class HomeNotPrivate(UserFacingError):
     """The home directory belongs to another user; the message says what to do."""
+
+
+class HomeInUse(UserFacingError):
+    """Others use the home directory for their files; the message says what to do."""
 
 
 class HomeNotADirectory(UserFacingError):
@@ -35,6 +42,7 @@ def make_private(directory: Path) -> None:
     Raises:
         HomeNotADirectory: If it, or a directory that it is in, is a file.
         HomeNotPrivate: If another user owns it.
+        HomeInUse: If it is open to others and holds their files.
         OSError: If it cannot be created for another reason.
     """
     try:
@@ -52,6 +60,7 @@ def close_to_others(directory: Path) -> None:
 
     Raises:
         HomeNotPrivate: If another user owns it.
+        HomeInUse: If it is open to others and holds their files: it may be the system's.
     """
     try:
         found = directory.stat()
@@ -69,4 +78,14 @@ def close_to_others(directory: Path) -> None:
     wanted = _PRIVATE_BUT_TRAVERSABLE if os.geteuid() == 0 else _PRIVATE
     mode = found.st_mode & 0o7777
     if mode & ~wanted:
+        _check_that_it_is_ours(directory)
         directory.chmod(mode & wanted)
+
+
+def _check_that_it_is_ours(directory: Path) -> None:
+    names = {each.name for each in directory.iterdir()}
+    if names - _IN_NEW_VOLUMES and not names & _OURS:
+        raise HomeInUse(
+            f"{directory} holds files of others, who could no longer reach them: set PIMS_HOME to "
+            "a directory of its own, or close this one yourself (chmod 700)"
+        )

@@ -14,7 +14,7 @@ class ConsolePages:
     """The console in a tab of a browser.
 
     Args:
-        page: The tab. What its pages report to the browser's console is in ``reported``.
+        page: The tab. What the console's pages report to the browser is in ``reported``.
         address: The address of the console, without a slash at the end.
     """
 
@@ -22,9 +22,13 @@ class ConsolePages:
         self.page = page
         self._address = address
         self.reported: list[str] = []
-        page.on("console", lambda each: self.reported.append(each.text))
-        page.on("pageerror", lambda each: self.reported.append(str(each)))
-        page.on("dialog", lambda each: self.reported.append(each.message))
+        page.on("console", lambda each: self._note(each.text))
+        page.on("pageerror", lambda each: self._note(str(each)))
+
+    def _note(self, text: str) -> None:
+        # The tab also visits the Dagster UI.
+        if self.page.url.startswith(self._address):
+            self.reported.append(text)
 
     def open(self, path: str) -> None:
         """Open a page by its path below the console's address."""

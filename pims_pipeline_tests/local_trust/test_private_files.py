@@ -3,12 +3,13 @@
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pims_pipeline.local_trust.private_files import (
+    HomeInUse,
     HomeNotADirectory,
     HomeNotPrivate,
     close_to_others,
@@ -69,6 +70,33 @@ def test_a_directory_that_was_open_to_others_is_closed(tmp_path: Path, wide: int
 
     assert mode(home) & ~OWNER_AND_ROOT_S_SERVER == 0
     assert mode(home) & 0o700 == 0o700
+
+
+@pytest.mark.parametrize("held", ["dagster", "encryption.key", "start.lock", "lost+found"])
+def test_an_open_home_of_ours_or_a_new_volume_is_closed(tmp_path: Path, held: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(0o755)
+    (home / held).touch()
+
+    close_to_others(home)
+
+    assert mode(home) & ~OWNER_AND_ROOT_S_SERVER == 0
+
+
+@pytest.mark.parametrize("used", [close_to_others, make_private])
+def test_an_open_directory_with_files_of_others_keeps_its_mode(
+    tmp_path: Path, used: Callable[[Path], None]
+) -> None:
+    system = tmp_path / "etc"
+    system.mkdir()
+    system.chmod(0o755)
+    (system / "passwd").touch()
+
+    with pytest.raises(HomeInUse, match="set PIMS_HOME to a directory of its own"):
+        used(system)
+
+    assert mode(system) == 0o755
 
 
 def test_a_directory_that_is_not_there_stays_so(tmp_path: Path) -> None:
