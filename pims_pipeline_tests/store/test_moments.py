@@ -23,6 +23,7 @@ MAY_BE_AHEAD = {
     "cases.scheduled_end": "as above",
     "clinic_api_keys.expires_at": "keys are made to last",
     "pims_sessions.expires_at": "the vendor says how long they last",
+    "operator_sign_ins.expires_at": "sign-ins last for a while, by the database's clock",
     "alerts.claimed_until": "a claim lasts for a while, by the database's clock",
     "webhooks.retry_at": "messages are retried later, by the database's clock",
     "webhook_deliveries.due_at": "as above",
@@ -52,6 +53,12 @@ LEFT = {
     "webhooks.disabled_at": "as above",
     "webhooks.created_at": "as above",
     "webhook_deliveries.failed_since": "as above",
+    "operators.created_at": "as above",
+    "operators.updated_at": "as above",
+    "operator_sign_ins.created_at": "as above",
+    "operator_sign_ins.last_used_at": "as above",
+    "sign_in_attempts.began_at": "as above",
+    "operator_log.occurred_at": "as below",
     "clinic_words.changed_at": "as below",
     "application_writes.occurred_at": "as below",
     "adoption_steps.occurred_at": "a log is never changed, and its order is its numbers'",
@@ -63,7 +70,9 @@ LOGS = {
     "adoption_steps",
     "application_writes",
     "clinic_words",
+    "operator_log",
 }
+NOT_OF_A_CLINIC = {"operators", "operator_sign_ins", "sign_in_attempts"}
 
 
 def moments(table: str) -> list[str]:
@@ -82,7 +91,7 @@ def put_ahead(engine: Engine) -> UUID:
         rows = add_tenant(connection, "riverbend")
         clinic_id: UUID = rows["clinics"]["id"]
         for name, table in metadata.tables.items():
-            if name not in LOGS and (columns := moments(name)):
+            if name not in LOGS | NOT_OF_A_CLINIC and (columns := moments(name)):
                 key = table.c.id if name == "clinics" else table.c.clinic_id
                 ahead = dict.fromkeys(columns, AHEAD)
                 connection.execute(update(table).where(key == clinic_id).values(ahead))

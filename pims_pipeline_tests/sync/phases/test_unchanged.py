@@ -28,6 +28,7 @@ from pims_pipeline.domain.records.series import (
 from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus, Words
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
 from pims_pipeline.sync.phases.inbound import apply_listing
 from pims_pipeline.sync.phases.listing import compared, known_of
@@ -193,6 +194,7 @@ def _in_full(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> Comp
 
 
 def _make(connection: Connection, phase: PhaseRun, history: History) -> None:
+    lock_clinic(connection, phase.clinic.id)
     for snapshot in history.landed:
         apply_listing(
             connection, phase, _in_full(connection, phase.clinic, snapshot), DEFAULT_WORDS
