@@ -26,7 +26,7 @@ class ConsolePages:
         page.on("pageerror", lambda each: self._note(str(each)))
 
     def _note(self, text: str) -> None:
-        # The tab also visits the Dagster UI.
+        # The tab also shows the Dagster UI.
         if self.page.url.startswith(self._address):
             self.reported.append(text)
 

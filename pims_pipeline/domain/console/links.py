@@ -21,9 +21,13 @@ class ConsoleLinks:
 
     url: str = DEFAULT_CONSOLE_URL
 
+    def clinic(self, slug: str) -> str:
+        """A clinic: its status, and its present business date."""
+        return f"{self.url}/clinics/{quote(slug, safe='')}"
+
     def day(self, slug: str, day: date) -> str:
         """A clinic's business date: each appointment beside its case."""
-        return f"{self.url}/clinics/{quote(slug, safe='')}?date={day.isoformat()}"
+        return f"{self.clinic(slug)}?date={day.isoformat()}"
 
     def changes(self, slug: str, audit_id: UUID, day: date) -> str:
         """What one sync of a clinic changed on a business date, case by case.
@@ -32,8 +36,7 @@ class ConsoleLinks:
             >>> ConsoleLinks("https://a.example").changes("oak", UUID(int=1), date(2026, 3, 9))
             'https://a.example/clinics/oak/changes/00000000-0000-0000-0000-000000000001?date=2026-03-09'
         """
-        sync = f"{self.url}/clinics/{quote(slug, safe='')}/changes/{audit_id}"
-        return f"{sync}?date={day.isoformat()}"
+        return f"{self.clinic(slug)}/changes/{audit_id}?date={day.isoformat()}"
 
     def case(self, case_id: UUID) -> str:
         """A case: its life as a time line."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.orchestration.assets.catalog import (
     OPERATIONS,
     OWNERS,
@@ -17,6 +18,7 @@ from pims_pipeline.orchestration.assets.catalog import (
 )
 from pims_pipeline.orchestration.assets.maintenance_parts import MaintenanceRun, PartFailure
 from pims_pipeline.orchestration.assets.materializations import table
+from pims_pipeline.orchestration.checks.links import links_of
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.database.clock import check_clock
 
@@ -56,7 +58,7 @@ def build_maintenance() -> dg.AssetsDefinition:
             context.log.info("%s: %s", name, number)
         yield dg.MaterializeResult(
             metadata=_metadata(done),
-            check_results=[_check_result(done)],
+            check_results=[_check_result(done, rules.console)],
         )
         if done.failures:
             raise _failure(done.failures)
@@ -73,7 +75,7 @@ def _metadata(done: MaintenanceRun) -> dict[str, dg.MetadataValue]:
     }
 
 
-def _check_result(done: MaintenanceRun) -> dg.AssetCheckResult:
+def _check_result(done: MaintenanceRun, console: ConsoleLinks) -> dg.AssetCheckResult:
     rows = [
         {
             "check": name,
@@ -85,13 +87,14 @@ def _check_result(done: MaintenanceRun) -> dg.AssetCheckResult:
         }
         for name, checked, finding in done.findings
     ]
+    found = [(checked, finding) for _, checked, finding in done.findings]
     return dg.AssetCheckResult(
         check_name=YESTERDAY_CHECK,
         passed=not rows,
         metadata={
             "clinics": dg.MetadataValue.int(done.counts["clinics_checked"]),
             "found": dg.MetadataValue.int(len(rows)),
-            **({"findings": table(rows)} if rows else {}),
+            **({"findings": table(rows), "console": links_of(found, console)} if rows else {}),
         },
     )
 

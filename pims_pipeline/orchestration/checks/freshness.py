@@ -16,9 +16,12 @@ from sqlalchemy import Engine
 
 from pims_pipeline.dagster_names import fresh_check
 from pims_pipeline.domain.alerts import ScheduleState
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.orchestration.assets.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.assets.materializations import table
+from pims_pipeline.orchestration.checks.links import clinic_links
+from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
@@ -81,8 +84,10 @@ def freshness(engine: Engine, now: datetime) -> list[Freshness]:
     ]
 
 
-def metadata_of(fresh: Freshness, now: datetime) -> dict[str, dg.MetadataValue]:
-    """Return a check's metadata: numbers, and the late clinics as a table."""
+def metadata_of(
+    fresh: Freshness, now: datetime, console: ConsoleLinks
+) -> dict[str, dg.MetadataValue]:
+    """Return a check's metadata: numbers, and the late clinics as a table and as links."""
     rows = [
         {
             "clinic": each.clinic,
@@ -93,11 +98,14 @@ def metadata_of(fresh: Freshness, now: datetime) -> dict[str, dg.MetadataValue]:
         }
         for each in fresh.late[:MAX_LISTED]
     ]
-    return {
+    metadata: dict[str, dg.MetadataValue] = {
         "clinics": dg.MetadataValue.int(fresh.clinics),
         "late": dg.MetadataValue.int(len(fresh.late)),
-        **({"late_clinics": table(rows)} if rows else {}),
     }
+    if rows:
+        metadata["late_clinics"] = table(rows)
+        metadata["console"] = clinic_links(fresh.slugs, console)
+    return metadata
 
 
 def _due(status: ScheduleStatus) -> str:
@@ -135,13 +143,15 @@ def _check(phase: Phase, clock: Callable[[], datetime]) -> dg.AssetChecksDefinit
         ),
         metadata=documents(f"{RUNBOOK}#late-clinics"),
     )
-    def check(store: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
+    def check(
+        store: dg.ResourceParam[Engine], rules: dg.ResourceParam[Rules]
+    ) -> dg.AssetCheckResult:
         now = clock()
         (fresh,) = (each for each in freshness(store, now) if each.phase is phase)
         return dg.AssetCheckResult(
             passed=not fresh.late,
             severity=dg.AssetCheckSeverity.WARN,
-            metadata=metadata_of(fresh, now),
+            metadata=metadata_of(fresh, now, rules.console),
         )
 
     return check

@@ -36,6 +36,7 @@ from pims_pipeline.orchestration.checks.findings import (
     vendor_contract,
     vitals_plausible,
 )
+from pims_pipeline.orchestration.checks.links import links_of
 from pims_pipeline.orchestration.checks.windows import checked_windows
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.sync.runner import RunLedger
@@ -179,24 +180,3 @@ def _metadata(
         metadata["findings"] = table(rows)
         metadata["console"] = links_of(findings, console)
     return metadata
-
-
-def links_of(
-    findings: Sequence[tuple[CheckInput, Finding]], console: ConsoleLinks
-) -> dg.MarkdownMetadataValue:
-    """A list of links: each finding to the sync that it was found after, and to its cases."""
-    lines = [
-        f"- [{checked.clinic.slug}, {checked.window}]({_page(checked, console)}): {finding.what}"
-        + "".join(
-            f", [{case_id}]({console.case(case_id)})" for case_id in finding.cases[:MAX_LISTED]
-        )
-        for checked, finding in findings[:MAX_LISTED]
-    ]
-    return dg.MetadataValue.md("\n".join(lines))
-
-
-def _page(checked: CheckInput, console: ConsoleLinks) -> str:
-    first = checked.window.start
-    if checked.audit is None:
-        return console.day(checked.clinic.slug, first)
-    return console.changes(checked.clinic.slug, checked.audit.id, first)

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.orchestration.checks.freshness import (
     FRESH_CHECKS,
     Freshness,
     freshness,
     metadata_of,
 )
+from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.database.clock import utc_now
 
 INTERVAL_SECONDS = 120
@@ -67,7 +69,9 @@ def build_freshness_sensor(clock: Callable[[], datetime] = utc_now) -> dg.Sensor
         ),
     )
     def report(
-        context: dg.SensorEvaluationContext, store: dg.ResourceParam[Engine]
+        context: dg.SensorEvaluationContext,
+        store: dg.ResourceParam[Engine],
+        rules: dg.ResourceParam[Rules],
     ) -> dg.SensorResult | dg.SkipReason:
         now = clock()
         found = freshness(store, now)
@@ -75,7 +79,7 @@ def build_freshness_sensor(clock: Callable[[], datetime] = utc_now) -> dg.Sensor
         if not report.is_news_after(FreshnessReport.read(context.cursor)):
             return dg.SkipReason("nothing changed since the last report")
         return dg.SensorResult(
-            asset_events=[_evaluation(each, now) for each in found],
+            asset_events=[_evaluation(each, now, rules.console) for each in found],
             skip_reason=f"reported {sum(len(each.late) for each in found)} late",
             cursor=report.text(),
         )
@@ -83,7 +87,7 @@ def build_freshness_sensor(clock: Callable[[], datetime] = utc_now) -> dg.Sensor
     return report
 
 
-def _evaluation(fresh: Freshness, now: datetime) -> dg.AssetCheckEvaluation:
+def _evaluation(fresh: Freshness, now: datetime, console: ConsoleLinks) -> dg.AssetCheckEvaluation:
     key = FRESH_CHECKS[fresh.phase]
     return dg.AssetCheckEvaluation(
         asset_key=key.asset_key,
@@ -91,5 +95,5 @@ def _evaluation(fresh: Freshness, now: datetime) -> dg.AssetCheckEvaluation:
         passed=not fresh.late,
         severity=dg.AssetCheckSeverity.WARN,
         blocking=False,
-        metadata=metadata_of(fresh, now),
+        metadata=metadata_of(fresh, now, console),
     )

@@ -155,6 +155,7 @@ def test_tampering_with_yesterday_fails_the_check_for_that_clinic(
     assert [(record.data["check"], record.data["clinic"]) for record in shown.records] == [
         ("appointments_idempotent", "birch")
     ]
+    assert "/clinics/birch/changes/" in str(check.metadata["console"].value)
     assert {slug: vendor.listings for slug, vendor in deployment.vendors.items()} == before
 
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.checks.phases import links_of
+from pims_pipeline.orchestration.checks.links import links_of
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline_tests.orchestration.checks.findings import (
     WINDOW,

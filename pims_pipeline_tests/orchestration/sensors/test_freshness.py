@@ -6,13 +6,17 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.checks.freshness import (
     FRESH_CHECKS,
     build_freshness_checks,
     freshness,
     metadata_of,
 )
+from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.orchestration.sensors.freshness import (
     REPORT_EVERY,
     FreshnessReport,
@@ -24,6 +28,7 @@ from pims_pipeline_tests.orchestration.deployment import DagsterDeployment
 NOON = datetime(2076, 3, 9, 12, tzinfo=UTC)
 HOURLY = '{"inbound": "0 * * * *", "cases": "off", "reconciliation": "off"}'
 MINUTE = timedelta(minutes=1)
+RULES = Rules(EnrichmentPolicy(), DeletionPolicy(), console=ConsoleLinks("https://c.example"))
 
 
 @pytest.fixture
@@ -59,7 +64,9 @@ def evaluate(
     deployment: DagsterDeployment, at: datetime, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(
-        instance=deployment.instance, resources={"store": deployment.engine}, cursor=cursor
+        instance=deployment.instance,
+        resources={"store": deployment.engine, "rules": RULES},
+        cursor=cursor,
     )
     found = build_freshness_sensor(lambda: at)(context)
     assert isinstance(found, dg.SensorResult | dg.SkipReason)
@@ -88,9 +95,11 @@ def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(
     )
     (inbound, *_) = freshness(hourly.engine, NOON)
     assert (inbound.clinics, inbound.slugs) == (2, ["birch"])
-    shown = metadata_of(inbound, NOON)["late_clinics"]
+    metadata = metadata_of(inbound, NOON, RULES.console)
+    shown = metadata["late_clinics"]
     assert isinstance(shown, dg.TableMetadataValue)
     assert shown.records[0].data["next due"] == "its schedule cannot be read"
+    assert metadata["console"].value == "- [birch](https://c.example/clinics/birch)"
 
 
 def test_the_check_warns_and_lists_the_late_clinics(hourly: DagsterDeployment) -> None:
@@ -102,7 +111,7 @@ def test_the_check_warns_and_lists_the_late_clinics(hourly: DagsterDeployment) -
         for each in build_freshness_checks(lambda: at)
         if FRESH_CHECKS[Phase.INBOUND] in each.check_keys
     )
-    result = check(store=hourly.engine)
+    result = check(store=hourly.engine, rules=RULES)
     assert isinstance(result, dg.AssetCheckResult)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     shown = result.metadata["late_clinics"]
