@@ -40,8 +40,13 @@ def keeper_url() -> Iterator[str]:
             connection.execute(text("CREATE ROLE keeper LOGIN CREATEROLE"))
             connection.execute(text("CREATE DATABASE restored OWNER keeper"))
             # A backup names them: its rights and policies are for them.
-            for role in ("pims_service", "pims_api"):
-                connection.execute(text(f"CREATE ROLE {role}"))
+            for statement in (
+                "CREATE ROLE pims_service",
+                "CREATE ROLE pims_api NOINHERIT",
+                "CREATE ROLE pims_console",
+                "GRANT pims_console TO pims_api",
+            ):
+                connection.execute(text(statement))
         boss.dispose()
         url = make_url(own).set(database="restored", username="keeper")
         yield url.render_as_string(hide_password=False)

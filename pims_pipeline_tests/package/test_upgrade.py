@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.revision import VERSION_TABLE
 from pims_pipeline_tests.package.test_restore import sync, synced
@@ -51,8 +52,9 @@ def test_the_former_version_writes_while_and_after_the_tables_are_migrated(bench
     assert before["cases"]
 
     with ThreadPoolExecutor(1) as pool:
-        # As a sync does it: rows are locked and written, and the transaction is open.
+        # As a sync does it: the clinic and rows are locked and written, and the transaction is open.
         with bench.engine.begin() as running:
+            lock_clinic(running, bench.clinic.id)
             running.execute(text("SELECT 1 FROM clinics FOR KEY SHARE"))
             running.execute(text("UPDATE cases SET updated_at = updated_at"))
             migration = pool.submit(migrate, bench.engine)
@@ -63,6 +65,7 @@ def test_the_former_version_writes_while_and_after_the_tables_are_migrated(bench
         assert migration.result(timeout=60)
 
     with bench.engine.connect() as connection:
+        lock_clinic(connection, bench.clinic.id)
         for table in tables:
             assert rows(connection, table) == before[table.name], table.name
             write_as_before(connection, table)
