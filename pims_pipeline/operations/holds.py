@@ -178,14 +178,19 @@ def reopen_hold(engine: Engine, hold_id: UUID) -> HoldDetails:
         NotInForce: If the hold has no rejection in force.
     """
     with transaction(engine) as connection:
-        hold = hold_by_id(connection, hold_id, lock=True)
-        if not hold.is_in_force:
-            raise NotInForce(
-                f"hold {hold_id} is {hold.status} and has no rejection in force; nothing was "
-                "changed; `pims holds list` shows the rejections in force"
-            )
-        reopen(connection, hold)
+        reopen_rejected(connection, hold_id)
         return _details(connection, hold_id)
+
+
+def reopen_rejected(connection: Connection, hold_id: UUID) -> None:
+    """End a rejection within a transaction. See ``reopen_hold``."""
+    hold = hold_by_id(connection, hold_id, lock=True)
+    if not hold.is_in_force:
+        raise NotInForce(
+            f"hold {hold_id} is {hold.status} and has no rejection in force; nothing was "
+            "changed; `pims holds list` shows the rejections in force"
+        )
+    reopen(connection, hold)
 
 
 def _details(connection: Connection, hold_id: UUID) -> HoldDetails:

@@ -124,6 +124,11 @@ def test_a_rejection_is_written_with_its_reason_and_decided_once(
         ("hold_rejected", REASON)
     ]
     assert runs.launched == []
+    reopening = f"/holds/{hold_id}/reopen"
+    assert [send(olga, reopening, reason=REASON).status_code for _ in range(2)] == [303, 409]
+    with transaction(engine) as connection:
+        assert not hold_by_id(connection, hold_id).is_in_force
+    assert [each[1] for each in decisions(engine)] == ["hold_rejected", "hold_reopened"]
 
 
 @pytest.mark.parametrize("reason", ["", " \t\0", "x" * 501])

@@ -91,6 +91,7 @@ def forms_of(hold_id: UUID, failure_id: UUID, slug: str) -> dict[str, dict[str, 
     return {
         f"/holds/{hold_id}/approve": {"reason": REASON},
         f"/holds/{hold_id}/reject": {"reason": REASON},
+        f"/holds/{hold_id}/reopen": {"reason": REASON},
         f"/holds/{hold_id}/look-again": {},
         f"/failures/{failure_id}/retry": {},
         f"/clinics/{slug}/sync": {"scope": "full"},

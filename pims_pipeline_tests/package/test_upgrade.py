@@ -52,7 +52,7 @@ def test_the_former_version_writes_while_and_after_the_tables_are_migrated(bench
     assert before["cases"]
 
     with ThreadPoolExecutor(1) as pool:
-        # As a sync does it: the clinic and rows are locked and written, and the transaction is open.
+        # As a sync does it: clinic and rows are locked, and the transaction is open.
         with bench.engine.begin() as running:
             lock_clinic(running, bench.clinic.id)
             running.execute(text("SELECT 1 FROM clinics FOR KEY SHARE"))

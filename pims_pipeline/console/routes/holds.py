@@ -26,6 +26,7 @@ from pims_pipeline.operations.console.holds import (
     holds_page,
     look_again,
     reject,
+    reopen,
 )
 from pims_pipeline.operations.console.launching import StartedSync
 from pims_pipeline.operations.console.rights import NotAllowed
@@ -87,6 +88,16 @@ def send_rejection(request: Request, form: SentForm, hold_id: UUID) -> Response:
         reject(form.visitor.view, hold_id, reason=reason)
 
     return _decided(request, form, hold_id, "reject", rejected)
+
+
+@router.post("/holds/{hold_id}/reopen")
+def send_reopening(request: Request, form: SentForm, hold_id: UUID) -> Response:
+    """End the rejection of the hold, and show it."""
+
+    def reopened(reason: str) -> None:
+        reopen(form.visitor.view, hold_id, reason=reason)
+
+    return _decided(request, form, hold_id, "reopen", reopened)
 
 
 @router.post("/holds/{hold_id}/look-again")

@@ -11,6 +11,7 @@ from pims_pipeline.domain.errors import UserFacingError
 DECISIONS: Final = (
     OperatorAction.HOLD_APPROVED,
     OperatorAction.HOLD_REJECTED,
+    OperatorAction.HOLD_REOPENED,
     OperatorAction.FAILURE_RETRIED,
     OperatorAction.SCHEDULE_CHANGED,
     OperatorAction.SYNC_STARTED,

@@ -66,6 +66,7 @@ class OperatorAction(StrEnum):
     SYNC_STARTED = "sync_started"
     SYNC_SEEN = "sync_seen"
     CASES_SEARCHED = "cases_searched"
+    HOLD_REOPENED = "hold_reopened"
 
 
 class BadOperatorName(UserFacingError, ValueError):

@@ -29,7 +29,12 @@ from pims_pipeline.operations.console.launching import (
 )
 from pims_pipeline.operations.console.rights import check_role
 from pims_pipeline.operations.console.visible import visible_only
-from pims_pipeline.operations.holds import HoldOverview, approvable_hold, reject_waiting
+from pims_pipeline.operations.holds import (
+    HoldOverview,
+    approvable_hold,
+    reject_waiting,
+    reopen_rejected,
+)
 from pims_pipeline.operations.operators.sign_in import OperatorView
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.clock import check_clock, clock_of
@@ -192,13 +197,25 @@ def reject(view: OperatorView, hold_id: UUID, *, reason: str) -> None:
     with visible_only(), transaction(view.engine) as connection:
         clinic = _check_operator(connection, view, hold_id)
         reject_waiting(connection, hold_id, decided_by=view.name, now=now)
-        facts = {"by": view.name, "hold_id": str(hold_id), "reason": why}
-        note_action(
-            connection,
-            view.actor,
-            OperatorAction.HOLD_REJECTED,
-            clinic_id=clinic.id,
-            details=json.dumps(facts),
+        _note(
+            connection, view, OperatorAction.HOLD_REJECTED, clinic, hold_id=str(hold_id), reason=why
+        )
+
+
+def reopen(view: OperatorView, hold_id: UUID, *, reason: str) -> None:
+    """End a rejection: the next reconciliation decides on its cases again.
+
+    Raises:
+        BadReason: If the reason is empty or too long.
+        NotVisible, NotAllowed: If the operator does not see the hold, or may not decide it.
+        NotInForce: If the hold has no rejection in force.
+    """
+    why = checked_reason(reason)
+    with visible_only(), transaction(view.engine) as connection:
+        clinic = _check_operator(connection, view, hold_id)
+        reopen_rejected(connection, hold_id)
+        _note(
+            connection, view, OperatorAction.HOLD_REOPENED, clinic, hold_id=str(hold_id), reason=why
         )
 
 
@@ -236,6 +253,17 @@ def _check_operator(connection: Connection, view: OperatorView, hold_id: UUID) -
     _, clinic = _hold(connection, hold_id)
     check_role(view, OperatorRole.OPERATOR, clinic)
     return clinic
+
+
+def _note(
+    connection: Connection,
+    view: OperatorView,
+    action: OperatorAction,
+    clinic: Clinic,
+    **facts: str,
+) -> None:
+    details = json.dumps({"by": view.name, **facts})
+    note_action(connection, view.actor, action, clinic_id=clinic.id, details=details)
 
 
 def _check_not_started(connection: Connection, hold: Hold, now: datetime) -> None:

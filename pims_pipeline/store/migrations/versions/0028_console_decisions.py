@@ -33,8 +33,8 @@ _RIGHTS: Mapping[str, str] = {
 _LOG = "SELECT (seq, operator_id, clinic_id, action, case_id, details, occurred_at)"
 _CALL = "pims_operator_clinics_as(text)"
 _DECISIONS = (
-    "action IN ('hold_approved', 'hold_rejected', 'failure_retried', 'schedule_changed', "
-    "'sync_started')"
+    "action IN ('hold_approved', 'hold_rejected', 'hold_reopened', 'failure_retried', "
+    "'schedule_changed', 'sync_started')"
 )
 
 

@@ -79,7 +79,7 @@ def upgrade() -> None:
     op.execute(_FIND)
     op.execute(reserve_function((*_FORMER_CALLS, _CALL)))
     op.execute("SELECT pims_reserve_functions()")
-    _allow_actions((*_ACTIONS, "sync_seen", "cases_searched"))
+    _allow_actions((*_ACTIONS, "sync_seen", "cases_searched", "hold_reopened"))
 
 
 def downgrade() -> None:
