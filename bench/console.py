@@ -5,6 +5,7 @@ process and connects as the API does; the network and the browser are not counte
 ``python bench/console.py``; filling the database takes minutes.
 """
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -160,6 +161,9 @@ def main() -> None:
             fill(engine)
             print(f"load {os.getloadavg()[0]:.1f} before the pages")
             with signed_in(engine) as browser:
+                # As ``pims serve`` does.
+                gc.collect()
+                gc.freeze()
                 measure("overview", lambda: browser.get("/console/"))
                 measure("clinic", lambda: browser.get("/console/clinics/clinic-0001"))
                 measure(

@@ -4,6 +4,7 @@ Building the application belongs in ``app``, opening the database and reading se
 command line.
 """
 
+import gc
 import signal
 import socket
 import threading
@@ -150,6 +151,9 @@ def serve(app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]) -
     Raises:
         KeyboardInterrupt: After it has stopped, if a signal stopped it.
     """
+    # What is loaded by now lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
     with listener:
         _Server(app, on_ready).run([listener])
 
