@@ -11,7 +11,7 @@ from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.operations.console.launching import (
     RunStarter,
     StartedSync,
-    note_planned,
+    note_once,
     planned_run,
     start_planned,
 )
@@ -85,8 +85,8 @@ def retry(view: OperatorView, failure_id: UUID, *, earliest: date, runs: RunStar
             OperatorAction.FAILURE_RETRIED,
             facts={"failure_id": str(failure_id)},
         )
-        note_planned(connection, view, run)
-    return start_planned(view, run, runs)
+        repeated = note_once(connection, view, run)
+    return repeated or start_planned(view, run, runs)
 
 
 def _shown(view: OperatorView, known: ClinicFailure, clinic: Clinic) -> ShownFailure:
