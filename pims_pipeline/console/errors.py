@@ -149,6 +149,14 @@ async def _database_unavailable(request: Request, error: Exception) -> Response:
     return response
 
 
+async def _locked(request: Request, error: Exception) -> Response:
+    _log.warning("database_locked", reason=str(error))
+    reason = "Another process is changing this at the moment. Nothing was changed; try again."
+    response = problem_page(request, HTTPStatus.SERVICE_UNAVAILABLE, reason)
+    response.headers["Retry-After"] = str(math.ceil(RETRY_SECONDS))
+    return response
+
+
 class PageBoundary:
     """Turns unexpected exceptions into a page; their messages are neither sent nor logged.
 
@@ -196,7 +204,7 @@ def handle_errors(app: FastAPI) -> None:
         (RequestValidationError, _invalid),
         (HTTPException, _http_error),
         (DatabaseUnavailable, _database_unavailable),
-        (LockTimeout, _database_unavailable),
+        (LockTimeout, _locked),
     )
     for error, handler in handlers:
         app.add_exception_handler(error, handler)  # type: ignore[arg-type]  # each is a coroutine

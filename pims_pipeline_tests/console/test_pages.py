@@ -18,6 +18,7 @@ from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.local_trust.page_policy import PAGE_POLICY
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
+from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.console.browsers import Browser, SignIn
 from pims_pipeline_tests.console.conftest import browser_of
@@ -235,6 +236,7 @@ def test_a_case_with_thousands_of_changes_shows_fifty_at_a_time(
     assert (first.count('id="event-'), last.count('id="event-')) == (50, 20)
     assert "Page 1 of 3" in first
     assert 'rel="next"' not in last
+    assert "There are no more changes." in ben.get(f"/cases/{case_id}?page=4").text
 
 
 def test_a_value_that_cannot_be_is_a_page_that_says_so(ben: Browser) -> None:
@@ -256,6 +258,26 @@ def test_a_database_that_is_gone_is_a_page_that_says_so(
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "db.internal" not in refused.text
+
+
+def test_what_is_locked_for_long_is_a_page_that_says_so(
+    ben: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise LockTimeout("writing to this clinic is locked by session 12")
+
+    monkeypatch.setattr(visitors, "current_operator", locked)
+    refused = ben.get("/")
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "Another process is changing this" in refused.text
+    assert "session" not in refused.text
+
+
+def test_the_address_without_a_slash_leads_to_the_overview(browser: Browser) -> None:
+    led = browser.get("")
+
+    assert (led.status_code, led.headers["location"]) == (308, "/console/")
 
 
 def test_the_log_and_the_metrics_have_the_template_of_a_page_and_no_id(
