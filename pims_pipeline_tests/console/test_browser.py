@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import (  # type: ignore[import-untyp
 )
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from pims_pipeline.api.server import running_api
 from pims_pipeline.domain.clinics import Clinic
@@ -26,6 +26,8 @@ from pims_pipeline.operations.operators.accounts import create_operator
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline.store.tables.cases import cases
+from pims_pipeline.store.tables.clinics import clinics
 from pims_pipeline_tests.console.browsers import PASSWORD
 from pims_pipeline_tests.console.practice import DAY, RUN, add_day
 from pims_pipeline_tests.console.runs import NotedRuns
@@ -76,10 +78,10 @@ def page(chromium: Browser) -> Iterator[Page]:
     assert reported == []
 
 
-def sign_in_by_keyboard(page: Page, address: str) -> None:
+def sign_in_by_keyboard(page: Page, address: str, name: str = "ann") -> None:
     page.goto(f"{address}/")
     expect(page.get_by_label("Name")).to_be_focused()
-    page.keyboard.type("ann")
+    page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -161,6 +163,23 @@ def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(
     found["/search with a case"] = axe.run(page).generate_snapshot()
 
     assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def test_names_without_spaces_make_no_page_wider_than_a_phone(
+    page: Page, address: str, engine: Engine, case_id: UUID, clinic: Clinic
+) -> None:
+    name = f"{'w' * 85}@clinic.example"
+    create_operator(engine, name, password=PASSWORD, role=OperatorRole.ADMIN)
+    with transaction(engine) as connection:
+        connection.execute(update(cases).values(patient_name=name, client_name=name))
+        connection.execute(update(clinics).values(name=name))
+    page.set_viewport_size(ViewportSize(width=320, height=480))
+    sign_in_by_keyboard(page, address, name)
+
+    here = f"/clinics/{clinic.slug}"
+    for path in ("/", here, f"{here}?date={DAY}", f"{here}/sync", f"/cases/{case_id}"):
+        page.goto(f"{address}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.fixture
