@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
+
+from pims_pipeline.domain.clinics import zone_named
 
 _STATIC = Path(__file__).parent / "static"
 _LONGEST_VALUE = 400
@@ -104,9 +105,13 @@ def clock_time(when: datetime | None, timezone: str) -> str:
 
 
 def in_zone(when: datetime, timezone: str) -> datetime:
-    """A time in a zone; as it is, if the calendar begins or ends in between."""
+    """A time in a zone; as it is, if the calendar begins or ends in between.
+
+    Raises:
+        UnknownZone: If this host does not know the zone.
+    """
     try:
-        return when.astimezone(ZoneInfo(timezone))
+        return when.astimezone(zone_named(timezone))
     except OverflowError:
         return when
 

@@ -1,7 +1,8 @@
 """What the pages show, and that no name or note of a vendor becomes a part of a page."""
 
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from urllib.parse import quote
 from uuid import UUID
@@ -19,6 +20,7 @@ from pims_pipeline.local_trust.page_policy import PAGE_POLICY
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.database.locks import LockTimeout
+from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.console.browsers import Browser, SignIn
 from pims_pipeline_tests.console.conftest import browser_of
@@ -260,6 +262,36 @@ def test_a_database_that_is_gone_is_a_page_that_says_so(
     assert "db.internal" not in refused.text
 
 
+def test_dead_letters_come_first_of_many_failures_a_hundred_at_a_time(
+    engine: Engine, clinic: Clinic, ben: Browser
+) -> None:
+    now = datetime(2026, 3, 9, 12, tzinfo=UTC)
+    with transaction(engine) as connection:
+        for number in range(250):
+            failed = FailureInput(
+                record_key=f"K-{number}", pims_id=f"K-{number}", error_class="E", error_message="e"
+            )
+            later = now + timedelta(minutes=number)
+            record_failures(connection, clinic, Phase.INBOUND, [failed], later)
+        connection.execute(
+            text(
+                "UPDATE sync_failures SET next_retry_at = CASE WHEN pims_id = 'K-7' THEN NULL "
+                "ELSE now() END, resolved_at = CASE WHEN pims_id = 'K-240' THEN now() END"
+            )
+        )
+
+    def rows(path: str) -> list[str]:
+        return re.findall(r'<th scope="row">(K-[0-9]+)', ben.get(path).text)
+
+    first = rows("/failures")
+    assert (len(first), first[:2]) == (100, ["K-7", "K-249"])
+    assert [len(rows(f"/failures?page={number}")) for number in (2, 3, 4)] == [100, 49, 0]
+    assert "K-240" not in first
+    assert "K-240" in rows("/failures?all=1")
+    assert "Page 3 of 3" in ben.get("/failures?all=1&page=3").text
+    assert "There are no more failures." in ben.get("/failures?page=4").text
+
+
 def test_what_is_locked_for_long_is_a_page_that_says_so(
     ben: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +304,24 @@ def test_what_is_locked_for_long_is_a_page_that_says_so(
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "Another process is changing this" in refused.text
     assert "session" not in refused.text
+
+
+def test_a_time_zone_that_this_host_does_not_know_is_said_on_the_clinics_pages(
+    engine: Engine, clinic: Clinic, other_clinic: Clinic, ben: Browser
+) -> None:
+    with transaction(engine) as connection:
+        case_id = add_day(connection, clinic)
+        connection.execute(text("UPDATE clinics SET timezone = 'Mars/Base'"))
+        connection.execute(
+            text("UPDATE clinics SET timezone = 'UTC' WHERE id = :id"), {"id": other_clinic.id}
+        )
+
+    for path in (f"/cases/{case_id}", f"/clinics/{clinic.slug}", f"/clinics/{clinic.slug}/sync"):
+        refused = ben.get(path)
+        assert (path, refused.status_code) == (path, 400)
+        assert "unknown time zone &#39;Mars/Base&#39;" in refused.text
+    for path in ("/", "/schedules", f"/clinics/{other_clinic.slug}"):
+        assert (path, ben.get(path).status_code) == (path, 200)
 
 
 def test_the_address_without_a_slash_leads_to_the_overview(browser: Browser) -> None:
