@@ -1,7 +1,7 @@
 """What ends a request for a page otherwise than with the page, and what the browser then shows."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -78,9 +78,23 @@ def problem_page(request: Request, status: HTTPStatus, reason: str) -> Response:
         request,
         "problem.html",
         status=status.value,
+        headers=_place_of(request, status),
         title=status.phrase,
         reason=reason,
     )
+
+
+def _place_of(request: Request, status: HTTPStatus) -> Mapping[str, str]:
+    """Where htmx puts a problem: in place of the page, for the part that was asked for has none.
+
+    A page that asks again by itself keeps what it shows while the server is away.
+    """
+    if not request.headers.get("hx-request"):
+        return {}
+    is_away = status.value >= HTTPStatus.INTERNAL_SERVER_ERROR.value
+    if is_away and request.headers.get("hx-target") == "progress":
+        return {"HX-Reswap": "none"}
+    return {"HX-Retarget": "#content", "HX-Reselect": "#content", "HX-Reswap": "outerHTML"}
 
 
 async def _sign_in_needed(request: Request, _: Exception) -> Response:

@@ -292,6 +292,21 @@ def test_dead_letters_come_first_of_many_failures_a_hundred_at_a_time(
     assert "There are no more failures." in ben.get("/failures?page=4").text
 
 
+def test_a_page_that_asks_again_keeps_what_it_shows_while_the_server_is_away(
+    clinic: Clinic, ben: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"HX-Request": "true", "HX-Target": "progress"}
+    path = f"/clinics/{clinic.slug}/syncs/{RUN}/progress"
+    assert ben.get(path, **asked).headers["hx-retarget"] == "#content"
+
+    def gone(*_: object) -> None:
+        raise DatabaseUnavailable("it is away")
+
+    monkeypatch.setattr(visitors, "current_operator", gone)
+    assert ben.get(path, **asked).headers["hx-reswap"] == "none"
+    assert "hx-reswap" not in ben.get(path).headers
+
+
 def test_what_is_locked_for_long_is_a_page_that_says_so(
     ben: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
