@@ -31,6 +31,11 @@ def is_secure(request: Request) -> bool:
     return "https" in (request.url.scheme, came_by) or not is_loopback(name)
 
 
+def is_kept(request: Request) -> bool:
+    """Whether the browser that sends a form keeps a cookie: one that needs TLS, with TLS alone."""
+    return not (is_secure(request) and request.headers.get("origin", "").startswith("http:"))
+
+
 def cookie_name(request: Request) -> str:
     """The name of the cookie for the address at which the console is used."""
     return _SECURE_NAME if is_secure(request) else _NAME

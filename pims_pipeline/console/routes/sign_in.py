@@ -27,6 +27,10 @@ router = APIRouter()
 
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,1000}")
 """A path of this console. Two slashes, or a backslash, would begin the name of another host."""
+_NO_TLS = (
+    "At an address without TLS, the browser keeps no sign-in. Open the console at its address with "
+    "https."
+)
 _WRONG = "The name or the password is wrong."
 
 
@@ -42,6 +46,8 @@ def sign_in_page(request: Request, wanted: Annotated[str, Query(alias="next")] =
 def send_sign_in(request: Request, form: OwnForm) -> Response:
     """Check name and password, and let the browser keep a new id."""
     wanted, name = form.text("next"), form.text("name")
+    if not cookies.is_kept(request):
+        return _form(request, wanted, name=name, problem=_NO_TLS, status=HTTPStatus.FORBIDDEN)
     try:
         opened = sign_in(
             context_of(request.app).engine,

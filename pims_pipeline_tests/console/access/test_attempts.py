@@ -19,7 +19,7 @@ from pims_pipeline.operations.operators.accounts import (
 )
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables.operators import operator_sign_ins, sign_in_attempts
-from pims_pipeline_tests.console.browsers import OWN_PAGE, PASSWORD, Browser
+from pims_pipeline_tests.console.browsers import ADDRESS, OWN_PAGE, PASSWORD, Browser
 from pims_pipeline_tests.console.conftest import browser_of
 
 HOME, ELSEWHERE = "203.0.113.7", "198.51.100.{}"
@@ -109,10 +109,25 @@ def test_a_password_that_is_replaced_while_it_is_checked_opens_nothing(
         assert connection.scalars(select(operator_sign_ins)).all() == []
 
 
+def test_an_address_at_which_no_sign_in_is_kept_says_so_and_counts_nothing(
+    app: FastAPI, engine: Engine, ann: str
+) -> None:
+    address = "http://pims.example"
+    page = browser_of(app, address).send(
+        "/sign-in", {"Origin": address}, name=ann, password=PASSWORD
+    )
+
+    assert page.status_code == 403
+    assert "the browser keeps no sign-in" in page.text
+    assert "set-cookie" not in page.headers
+    assert counted(engine) == 0
+
+
 def test_the_cookie_needs_tls_if_the_browser_came_by_it_to_a_proxy_of_this_machine(
     browser: Browser, ann: str
 ) -> None:
-    by_tls = {**OWN_PAGE, "X-Forwarded-Proto": "https, http"}
+    origin = ADDRESS.replace("http:", "https:")
+    by_tls = {**OWN_PAGE, "Origin": origin, "X-Forwarded-Proto": "https, http"}
 
     kept = browser.send("/sign-in", by_tls, name=ann, password=PASSWORD).headers["set-cookie"]
 
