@@ -1,12 +1,18 @@
-"""Filters of templates: what they make of any value."""
+"""Filters of templates: what they make of any value, and of a zone that is not known."""
 
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine, text
 
 from pims_pipeline.console.rendering import clock_time, local_time, shown_fact
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.console.operators import OperatorRole
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline_tests.console.browsers import SignIn
+from pims_pipeline_tests.console.practice import add_day
 
 ZONE = "America/New_York"
 
@@ -33,3 +39,22 @@ def test_every_time_can_be_shown(when: datetime, zone: str) -> None:
     assert len(local_time(when, zone)) == len("2026-03-09 14:05")
     assert local_time(when, zone).endswith(clock_time(when, zone))
     assert shown_fact(when.astimezone(UTC).isoformat(), zone)
+
+
+def test_a_time_zone_that_this_host_does_not_know_is_said_on_the_clinics_pages(
+    engine: Engine, clinic: Clinic, other_clinic: Clinic, sign_in: SignIn
+) -> None:
+    ben = sign_in("ben", OperatorRole.VIEWER)
+    with transaction(engine) as connection:
+        case_id = add_day(connection, clinic)
+        connection.execute(text("UPDATE clinics SET timezone = 'Mars/Base'"))
+        connection.execute(
+            text("UPDATE clinics SET timezone = 'UTC' WHERE id = :id"), {"id": other_clinic.id}
+        )
+
+    for path in (f"/cases/{case_id}", f"/clinics/{clinic.slug}", f"/clinics/{clinic.slug}/sync"):
+        refused = ben.get(path)
+        assert (path, refused.status_code) == (path, 400)
+        assert "unknown time zone &#39;Mars/Base&#39;" in refused.text
+    for path in ("/", "/schedules", f"/clinics/{other_clinic.slug}"):
+        assert (path, ben.get(path).status_code) == (path, 200)
