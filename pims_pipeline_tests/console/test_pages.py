@@ -318,8 +318,10 @@ def test_a_page_that_asks_again_keeps_what_it_shows_while_the_server_is_away(
         raise DatabaseUnavailable("it is away")
 
     monkeypatch.setattr(visitors, "current_operator", gone)
-    assert ben.get(path, **asked).headers["hx-reswap"] == "none"
-    assert "hx-reswap" not in ben.get(path).headers
+    kept, loaded = ben.get(path, **asked), ben.get("/search", **{"HX-Request": "true"})
+    assert [name for name in kept.headers if name.startswith("hx-")] == []
+    assert loaded.headers["hx-refresh"] == "true"
+    assert "hx-refresh" not in ben.get("/search").headers
 
 
 def test_what_is_locked_for_long_is_a_page_that_says_so(
