@@ -282,7 +282,7 @@ class DagsterClient:
             )
         try:
             return shape.model_validate(response.json()["data"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             # Their messages would quote the response.
             raise NoResponse(
                 f"the response is not Dagster's, or Dagster failed; {_NO_RESPONSE}"

@@ -1,6 +1,8 @@
 """The console as an application, and where it is mounted. Opens nothing and reads no settings."""
 
 from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
 
 from pims_pipeline.console.access.peers import PeerNote
 from pims_pipeline.console.context import ConsoleContext
@@ -52,6 +54,12 @@ def mount_console(app: FastAPI, context: ConsoleContext) -> None:
         app: The API; limits bodies and checks hosts.
         context: See ``create_console``.
     """
+    app.add_route(CONSOLE_PATH, _to_the_overview, include_in_schema=False)
     app.mount(CONSOLE_PATH, create_console(context), name="console")
     # The outermost layer: before a proxy's header replaces the client's address.
     app.add_middleware(PeerNote)
+
+
+async def _to_the_overview(request: Request) -> RedirectResponse:
+    """People leave out the slash at the end."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{CONSOLE_PATH}/", 308)

@@ -1,9 +1,9 @@
 """What ends a request for a page otherwise than with the page, and what the browser then shows."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -78,20 +78,46 @@ def problem_page(request: Request, status: HTTPStatus, reason: str) -> Response:
         request,
         "problem.html",
         status=status.value,
+        headers=_place_of(request, status),
         title=status.phrase,
         reason=reason,
     )
 
 
+def _place_of(request: Request, status: HTTPStatus) -> Mapping[str, str]:
+    """Where htmx puts a problem: in place of the page, for the part that was asked for has none.
+
+    While the server is away, a page that asks again by itself keeps what it shows. Any other is
+    loaded again, and then says so. (``layout.html`` lets htmx show no 503: a proxy may send one.)
+    """
+    if not request.headers.get("hx-request"):
+        return {}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        return {} if request.headers.get("hx-target") == "progress" else {"HX-Refresh": "true"}
+    return {"HX-Retarget": "#content", "HX-Reselect": "#content", "HX-Reswap": "outerHTML"}
+
+
 async def _sign_in_needed(request: Request, _: Exception) -> Response:
     root = request.scope.get("root_path", "")
-    wanted = request.url.path.removeprefix(root) if request.method == "GET" else "/"
-    query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
-    target = f"{root}/sign-in?next={quote(f'{wanted}{query}')}"
+    target = f"{root}/sign-in?next={quote(_page_of(request).removeprefix(root))}"
     if request.headers.get("hx-request"):
         # A redirect would put the sign-in page into a part of this one.
         return Response(status_code=HTTPStatus.UNAUTHORIZED.value, headers={"HX-Redirect": target})
     return RedirectResponse(target, _SEE_OTHER)
+
+
+def _page_of(request: Request) -> str:
+    """The address of the page that was asked for, or of which a part was; without the host."""
+    root = request.scope.get("root_path", "")
+    is_part = bool(request.headers.get("hx-request"))
+    address = request.headers.get("hx-current-url", "") if is_part else str(request.url)
+    try:
+        found = urlsplit(address)
+    except ValueError:
+        return f"{root}/"
+    if not found.path.startswith(f"{root}/") or (request.method != "GET" and not is_part):
+        return f"{root}/"
+    return f"{found.path}?{found.query}" if found.query else found.path
 
 
 async def _signed_in_by_proxy(request: Request, error: Exception) -> Response:
@@ -149,6 +175,14 @@ async def _database_unavailable(request: Request, error: Exception) -> Response:
     return response
 
 
+async def _locked(request: Request, error: Exception) -> Response:
+    _log.warning("database_locked", reason=str(error))
+    reason = "Another process is changing this at the moment. Nothing was changed; try again."
+    response = problem_page(request, HTTPStatus.SERVICE_UNAVAILABLE, reason)
+    response.headers["Retry-After"] = str(math.ceil(RETRY_SECONDS))
+    return response
+
+
 class PageBoundary:
     """Turns unexpected exceptions into a page; their messages are neither sent nor logged.
 
@@ -196,7 +230,7 @@ def handle_errors(app: FastAPI) -> None:
         (RequestValidationError, _invalid),
         (HTTPException, _http_error),
         (DatabaseUnavailable, _database_unavailable),
-        (LockTimeout, _database_unavailable),
+        (LockTimeout, _locked),
     )
     for error, handler in handlers:
         app.add_exception_handler(error, handler)  # type: ignore[arg-type]  # each is a coroutine

@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
+
+from pims_pipeline.domain.clinics import zone_named
 
 _STATIC = Path(__file__).parent / "static"
 _LONGEST_VALUE = 400
@@ -95,12 +96,24 @@ def age(when: datetime | None, now: datetime) -> str:
 
 def local_time(when: datetime | None, timezone: str) -> str:
     """A time in a zone, such as ``2026-03-09 14:05``; empty for None."""
-    return f"{when.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M}" if when else ""
+    return in_zone(when, timezone).isoformat(" ", "minutes")[:16] if when else ""
 
 
 def clock_time(when: datetime | None, timezone: str) -> str:
     """A time of day in a zone, such as ``14:05``; empty for None."""
-    return f"{when.astimezone(ZoneInfo(timezone)):%H:%M}" if when else ""
+    return f"{in_zone(when, timezone):%H:%M}" if when else ""
+
+
+def in_zone(when: datetime, timezone: str) -> datetime:
+    """A time in a zone; as it is, if the calendar begins or ends in between.
+
+    Raises:
+        UnknownZone: If this host does not know the zone.
+    """
+    try:
+        return when.astimezone(zone_named(timezone))
+    except OverflowError:
+        return when
 
 
 def words_of(name: str) -> str:
@@ -121,9 +134,19 @@ def shown_value(value: object) -> str:
 
 def shown_fact(value: object, timezone: str) -> str:
     """A value of a change as ``shown_value``; a time, which is stored in UTC, in the zone."""
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        return local_time(datetime.fromisoformat(value), timezone)
-    return shown_value(value)
+    time = _time_of(value)
+    return shown_value(value) if time is None else local_time(time, timezone)
+
+
+def _time_of(value: object) -> datetime | None:
+    """The time that a text names; None for any other value."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        # A name may look like a time, and have a month 13.
+        return None
 
 
 def json_text(value: object) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
 
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
@@ -47,8 +48,12 @@ class Clinic:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The clinic's time zone."""
-        return ZoneInfo(self.timezone)
+        """The clinic's time zone.
+
+        Raises:
+            UnknownZone: If this host does not know it.
+        """
+        return zone_named(self.timezone)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -160,19 +165,23 @@ _NOT_A_ZONE = re.compile(r"localtime|posixrules|Factory|(?:posix|right)/.*", re.
 """Files of the zone database that are no zone: the server's own, and those with leap seconds."""
 
 
+class UnknownZone(UserFacingError, ValueError):
+    """There is no such time zone, or this host does not know it."""
+
+
 def zone_named(name: str) -> ZoneInfo:
     """The IANA zone called ``name``.
 
     Raises:
-        ValueError: If there is no such zone.
+        UnknownZone: If there is no such zone.
     """
     problem = f"unknown time zone {name!r}; use an IANA name such as America/New_York"
     if _NOT_A_ZONE.fullmatch(name):
-        raise ValueError(problem)
+        raise UnknownZone(problem)
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(problem) from error
+        raise UnknownZone(problem) from error
 
 
 def checked_slug(slug: str) -> str:

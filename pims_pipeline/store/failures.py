@@ -243,11 +243,41 @@ def list_failures(
     """Failures, the latest to fail first; of one clinic or all, open or also resolved."""
     table = sync_failures
     query = _listed().order_by(table.c.last_failed_at.desc(), table.c.id)
+    chosen = query.where(*_chosen(clinic, open_only=open_only))
+    return [_clinic_failure(row) for row in connection.execute(chosen)]
+
+
+def failures_part(
+    connection: Connection, *, clinic: Clinic | None, open_only: bool, skip: int, limit: int
+) -> list[ClinicFailure]:
+    """Some of the same failures: dead letters first, then the latest to fail.
+
+    Args:
+        connection: In a transaction.
+        clinic: None for all.
+        open_only: Whether to leave resolved ones out.
+        skip: How many of the first to leave out.
+        limit: How many to return.
+    """
+    table = sync_failures
+    order = (is_dead_letter().desc(), table.c.last_failed_at.desc(), table.c.id)
+    query = _listed().where(*_chosen(clinic, open_only=open_only)).order_by(*order)
+    return [_clinic_failure(row) for row in connection.execute(query.offset(skip).limit(limit))]
+
+
+def count_failures(connection: Connection, *, clinic: Clinic | None, open_only: bool) -> int:
+    """The number of failures; see ``list_failures``."""
+    chosen = select(func.count()).select_from(sync_failures)
+    return connection.scalar(chosen.where(*_chosen(clinic, open_only=open_only))) or 0
+
+
+def _chosen(clinic: Clinic | None, *, open_only: bool) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if clinic is not None:
-        query = query.where(table.c.clinic_id == clinic.id)
+        conditions.append(sync_failures.c.clinic_id == clinic.id)
     if open_only:
-        query = query.where(is_open())
-    return [_clinic_failure(row) for row in connection.execute(query)]
+        conditions.append(is_open())
+    return conditions
 
 
 def failure_by_id(connection: Connection, failure_id: UUID, *, lock: bool = False) -> ClinicFailure:

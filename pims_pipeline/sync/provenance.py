@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
+from pims_pipeline.domain.clinics import zone_named
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.queries.case_history import CaseHistory, CredentialUse, StoredEvent
 
@@ -80,7 +80,7 @@ def provenance_of(history: CaseHistory, *, dagster_ui_url: str) -> CaseProvenanc
 def _event(history: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> TracedEvent:
     return TracedEvent(
         stored=event,
-        occurred_at_local=event.occurred_at.astimezone(ZoneInfo(history.timezone)),
+        occurred_at_local=event.occurred_at.astimezone(zone_named(history.timezone)),
         run_url=None if event.audit_id is None else run_url(dagster_ui_url, event.run_id),
         source=_source(event),
         accesses=tuple(each for each in history.accesses if each.run_id == event.run_id),

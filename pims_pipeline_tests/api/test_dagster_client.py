@@ -90,7 +90,7 @@ def test_a_run_whose_launch_got_no_response_is_found_by_its_tag(
 
 
 @pytest.mark.usefixtures("one_search")
-@pytest.mark.parametrize("mood", [Mood.BREAKS, Mood.HANGS_UP_BEFORE, Mood.NOT_DAGSTER])
+@pytest.mark.parametrize("mood", [Mood.BREAKS, Mood.HANGS_UP_BEFORE, Mood.NOT_DAGSTER, Mood.NESTED])
 def test_a_launch_without_response_or_run_has_an_unknown_outcome(
     server: FakeDagster, client: DagsterClient, mood: Mood
 ) -> None:

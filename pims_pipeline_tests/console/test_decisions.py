@@ -270,9 +270,12 @@ def test_a_schedule_is_saved_only_after_its_next_times_were_shown(
     with transaction(engine) as connection:
         config = schedule_config(connection, clinic)
     assert (config.sync_schedules[Phase.CASES], config.days_ahead) == ("off", 14)
+    assert send(ada, address, **sent).status_code == 303
     [(who, action, facts)] = decisions(engine)
     assert (who, action) == ("ada", "schedule_changed")
     assert (facts["changes"]["days_ahead"], facts["reason"]) == (["7", "14"], REASON)
+    with transaction(engine) as connection:
+        connection.execute(text("UPDATE clinic_schedule_configs SET days_ahead = 3"))
     stale = send(ada, address, **sent)
     assert stale.status_code == 409
     assert "Someone changed this schedule" in stale.text

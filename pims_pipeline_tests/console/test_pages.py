@@ -1,7 +1,8 @@
 """What the pages show, and that no name or note of a vendor becomes a part of a page."""
 
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from urllib.parse import quote
 from uuid import UUID
@@ -18,6 +19,8 @@ from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.local_trust.page_policy import PAGE_POLICY
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
+from pims_pipeline.store.database.locks import LockTimeout
+from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.console.browsers import Browser, SignIn
 from pims_pipeline_tests.console.conftest import browser_of
@@ -28,6 +31,7 @@ from pims_pipeline_tests.console.practice import (
     add_day,
     begin_sync,
     land_appointment,
+    note_decryption,
     record_change,
 )
 
@@ -222,6 +226,20 @@ def test_a_case_shows_each_change_with_its_cause(
     assert [each[:3] for each in looked(engine)] == [("case_seen", clinic.id, case_id)]
 
 
+def test_a_change_shows_five_of_the_secrets_that_a_long_run_decrypted(
+    engine: Engine, clinic: Clinic, ben: Browser
+) -> None:
+    with transaction(engine) as connection:
+        case_id = add_day(connection, clinic)
+        for _ in range(9):
+            note_decryption(connection, clinic, "session")
+
+    page = ben.get(f"/cases/{case_id}").text
+
+    assert page.count(f"by run <code>{RUN[:8]}</code>") == 5
+    assert "; 5 more</dd>" in page
+
+
 def test_a_case_with_thousands_of_changes_shows_fifty_at_a_time(
     engine: Engine, clinic: Clinic, ben: Browser
 ) -> None:
@@ -235,6 +253,7 @@ def test_a_case_with_thousands_of_changes_shows_fifty_at_a_time(
     assert (first.count('id="event-'), last.count('id="event-')) == (50, 20)
     assert "Page 1 of 3" in first
     assert 'rel="next"' not in last
+    assert "There are no more changes." in ben.get(f"/cases/{case_id}?page=4").text
 
 
 def test_a_value_that_cannot_be_is_a_page_that_says_so(ben: Browser) -> None:
@@ -256,6 +275,73 @@ def test_a_database_that_is_gone_is_a_page_that_says_so(
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "db.internal" not in refused.text
+
+
+def test_dead_letters_come_first_of_many_failures_a_hundred_at_a_time(
+    engine: Engine, clinic: Clinic, ben: Browser
+) -> None:
+    now = datetime(2026, 3, 9, 12, tzinfo=UTC)
+    with transaction(engine) as connection:
+        for number in range(250):
+            failed = FailureInput(
+                record_key=f"K-{number}", pims_id=f"K-{number}", error_class="E", error_message="e"
+            )
+            later = now + timedelta(minutes=number)
+            record_failures(connection, clinic, Phase.INBOUND, [failed], later)
+        connection.execute(
+            text(
+                "UPDATE sync_failures SET next_retry_at = CASE WHEN pims_id = 'K-7' THEN NULL "
+                "ELSE now() END, resolved_at = CASE WHEN pims_id = 'K-240' THEN now() END"
+            )
+        )
+
+    def rows(path: str) -> list[str]:
+        return re.findall(r'<th scope="row">(K-[0-9]+)', ben.get(path).text)
+
+    first = rows("/failures")
+    assert (len(first), first[:2]) == (100, ["K-7", "K-249"])
+    assert [len(rows(f"/failures?page={number}")) for number in (2, 3, 4)] == [100, 49, 0]
+    assert "K-240" not in first
+    assert "K-240" in rows("/failures?all=1")
+    assert "Page 3 of 3" in ben.get("/failures?all=1&page=3").text
+    assert "There are no more failures." in ben.get("/failures?page=4").text
+
+
+def test_a_page_that_asks_again_keeps_what_it_shows_while_the_server_is_away(
+    clinic: Clinic, ben: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"HX-Request": "true", "HX-Target": "progress"}
+    path = f"/clinics/{clinic.slug}/syncs/{RUN}/progress"
+    assert ben.get(path, **asked).headers["hx-retarget"] == "#content"
+
+    def gone(*_: object) -> None:
+        raise DatabaseUnavailable("it is away")
+
+    monkeypatch.setattr(visitors, "current_operator", gone)
+    kept, loaded = ben.get(path, **asked), ben.get("/search", **{"HX-Request": "true"})
+    assert [name for name in kept.headers if name.startswith("hx-")] == []
+    assert loaded.headers["hx-refresh"] == "true"
+    assert "hx-refresh" not in ben.get("/search").headers
+
+
+def test_what_is_locked_for_long_is_a_page_that_says_so(
+    ben: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise LockTimeout("writing to this clinic is locked by session 12")
+
+    monkeypatch.setattr(visitors, "current_operator", locked)
+    refused = ben.get("/")
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "Another process is changing this" in refused.text
+    assert "session" not in refused.text
+
+
+def test_the_address_without_a_slash_leads_to_the_overview(browser: Browser) -> None:
+    led = browser.get("")
+
+    assert (led.status_code, led.headers["location"]) == (308, "/console/")
 
 
 def test_the_log_and_the_metrics_have_the_template_of_a_page_and_no_id(

@@ -20,10 +20,20 @@ _SAME_SITE: Literal["lax"] = "lax"
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the cookie needs TLS: always, except on this machine without it."""
+    """Whether the cookie needs TLS: always, except on this machine without it.
+
+    A proxy of this machine may send its own name as ``Host``; it says how the browser came. Anyone
+    may send that header, and can make the own cookie only safer with it.
+    """
+    came_by = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     host = parse_authority(request.headers.get("host", ""))
     name = host.name.removeprefix("[").removesuffix("]") if host else ""
-    return request.url.scheme == "https" or not is_loopback(name)
+    return "https" in (request.url.scheme, came_by) or not is_loopback(name)
+
+
+def is_kept(request: Request) -> bool:
+    """Whether the browser that sends a form keeps a cookie: one that needs TLS, with TLS alone."""
+    return not (is_secure(request) and request.headers.get("origin", "").startswith("http:"))
 
 
 def cookie_name(request: Request) -> str:

@@ -10,11 +10,12 @@ from pims_pipeline.console.access.forms import SentForm
 from pims_pipeline.console.access.visitors import SignedInVisitor, Visitor
 from pims_pipeline.console.rendering import page
 from pims_pipeline.console.routes.lists import (
+    PER_PAGE,
     ChosenClinic,
     Everything,
     Number,
     go_to,
-    part_of,
+    parts_of,
     restriction,
 )
 from pims_pipeline.domain.errors import UserFacingError
@@ -62,16 +63,17 @@ def _shown(
     number: int = 1,
     problem: str | None = None,
 ) -> Response:
-    seen = failures_page(visitor.view, slug, open_only=not everything)
-    failures, links = part_of(seen.failures, number)
+    skip = (number - 1) * PER_PAGE
+    seen = failures_page(visitor.view, slug, open_only=not everything, skip=skip, limit=PER_PAGE)
     return page(
         request,
         "failures.html",
         status=(HTTPStatus.CONFLICT if problem else HTTPStatus.OK).value,
         seen=seen,
-        failures=failures,
+        failures=seen.failures,
         everything=everything,
         problem=problem,
         **restriction(slug),
-        **links,
+        number=number,
+        last=parts_of(seen.total),
     )

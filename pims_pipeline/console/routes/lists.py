@@ -24,10 +24,15 @@ Item = TypeVar("Item")
 
 def part_of(items: Sequence[Item], number: int) -> tuple[Sequence[Item], dict[str, Any]]:
     """The items of a part, and what the template's links to others need."""
-    last = max(1, -(-len(items) // PER_PAGE))
+    last = parts_of(len(items))
     number = min(number, last)
     part = items[(number - 1) * PER_PAGE : number * PER_PAGE]
     return part, {"number": number, "last": last}
+
+
+def parts_of(total: int) -> int:
+    """How many parts a list of so many items has."""
+    return max(1, -(-total // PER_PAGE))
 
 
 def restriction(slug: str | None) -> dict[str, Any]:

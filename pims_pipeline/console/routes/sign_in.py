@@ -12,8 +12,10 @@ from pims_pipeline.console.access.forms import OwnForm, SentForm
 from pims_pipeline.console.access.peers import client_of
 from pims_pipeline.console.access.visitors import proxy_user
 from pims_pipeline.console.context import context_of
+from pims_pipeline.console.errors import RETRY_SECONDS
 from pims_pipeline.console.rendering import page
 from pims_pipeline.local_trust.clients import network_of
+from pims_pipeline.operations.operators.passwords import TooBusy
 from pims_pipeline.operations.operators.sign_in import (
     SignInRefused,
     TooManyAttempts,
@@ -25,6 +27,10 @@ router = APIRouter()
 
 _LOCAL_PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,1000}")
 """A path of this console. Two slashes, or a backslash, would begin the name of another host."""
+_NO_TLS = (
+    "At an address without TLS, the browser keeps no sign-in. Open the console at its address with "
+    "https."
+)
 _WRONG = "The name or the password is wrong."
 
 
@@ -40,6 +46,8 @@ def sign_in_page(request: Request, wanted: Annotated[str, Query(alias="next")] =
 def send_sign_in(request: Request, form: OwnForm) -> Response:
     """Check name and password, and let the browser keep a new id."""
     wanted, name = form.text("next"), form.text("name")
+    if not cookies.is_kept(request):
+        return _form(request, wanted, name=name, problem=_NO_TLS, status=HTTPStatus.FORBIDDEN)
     try:
         opened = sign_in(
             context_of(request.app).engine,
@@ -51,13 +59,13 @@ def send_sign_in(request: Request, form: OwnForm) -> Response:
     except SignInRefused:
         return _form(request, wanted, name=name, problem=_WRONG, status=HTTPStatus.FORBIDDEN)
     except TooManyAttempts as error:
-        minutes = -(-error.seconds // 60)
-        problem = f"Too many attempts. Try again in {minutes} min."
-        response = _form(
-            request, wanted, name=name, problem=problem, status=HTTPStatus.TOO_MANY_REQUESTS
-        )
-        response.headers["Retry-After"] = str(error.seconds)
-        return response
+        problem = f"Too many attempts. Try again in {-(-error.seconds // 60)} min."
+        status = HTTPStatus.TOO_MANY_REQUESTS
+        return _later(_form(request, wanted, name=name, problem=problem, status=status), error)
+    except TooBusy:
+        problem = "Too many people sign in at this moment. Try again in a few seconds."
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        return _later(_form(request, wanted, name=name, problem=problem, status=status))
     response = _go_on(request, wanted)
     cookies.keep(request, response, opened.id)
     return response
@@ -89,6 +97,12 @@ def _form(
         name=name[:100],
         problem=problem,
     )
+
+
+def _later(response: Response, error: TooManyAttempts | None = None) -> Response:
+    """The response, which says when to try again."""
+    response.headers["Retry-After"] = str(error.seconds if error else RETRY_SECONDS)
+    return response
 
 
 def _go_on(request: Request, wanted: str) -> Response:

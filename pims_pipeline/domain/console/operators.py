@@ -25,7 +25,9 @@ ABSOLUTE_LIMIT: Final = timedelta(hours=12)
 """How long a sign-in lasts at most."""
 ATTEMPT_WINDOW: Final = timedelta(minutes=15)
 ATTEMPTS_PER_OPERATOR: Final = 10
-"""Failed attempts to sign in as one operator, from all addresses, in ``ATTEMPT_WINDOW``."""
+"""Failed attempts to sign in as one operator in ``ATTEMPT_WINDOW``: from all addresses together,
+or from one from which the operator signed in within ``KNOWN_ADDRESS_LIMIT``."""
+KNOWN_ADDRESS_LIMIT: Final = timedelta(days=30)
 ATTEMPTS_PER_ADDRESS: Final = 50
 """Attempts to sign in from one address, as all operators, in ``ATTEMPT_WINDOW``."""
 

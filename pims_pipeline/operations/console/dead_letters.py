@@ -11,7 +11,7 @@ from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.operations.console.launching import (
     RunStarter,
     StartedSync,
-    note_planned,
+    note_once,
     planned_run,
     start_planned,
 )
@@ -22,7 +22,12 @@ from pims_pipeline.operations.operators.sign_in import OperatorView
 from pims_pipeline.store.clinics import all_clinics, clinic_by_slug
 from pims_pipeline.store.database.clock import check_clock, clock_of
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.failures import ClinicFailure, failure_by_id, list_failures
+from pims_pipeline.store.failures import (
+    ClinicFailure,
+    count_failures,
+    failure_by_id,
+    failures_part,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +46,42 @@ class ShownFailure:
 
 @dataclass(frozen=True, slots=True)
 class FailuresPage:
-    """The failures of the operator's clinics at ``now``: dead letters first, then the latest."""
+    """Some failures of the operator's clinics at ``now``: dead letters first, then the latest.
+
+    Attributes:
+        total: The number of all of them.
+    """
 
     failures: tuple[ShownFailure, ...]
+    total: int
     now: datetime
 
 
-def failures_page(view: OperatorView, slug: str | None, *, open_only: bool) -> FailuresPage:
+def failures_page(
+    view: OperatorView, slug: str | None, *, open_only: bool, skip: int = 0, limit: int
+) -> FailuresPage:
     """The failures of a clinic, or of all the operator's if ``slug`` is None.
+
+    Args:
+        view: The operator's.
+        slug: The clinic.
+        open_only: Whether to leave resolved ones out.
+        skip: How many of the first to leave out.
+        limit: How many to show.
 
     Raises:
         NotVisible: If there is no such clinic among the operator's.
     """
     with visible_only(), transaction(view.engine) as connection:
         clinic = clinic_by_slug(connection, slug) if slug else None
+        total = count_failures(connection, clinic=clinic, open_only=open_only)
+        found = failures_part(
+            connection, clinic=clinic, open_only=open_only, skip=skip, limit=limit
+        )
         clinics = {each.slug: each for each in all_clinics(connection)}
-        found = list_failures(connection, clinic=clinic, open_only=open_only)
         now = clock_of(connection).database
-    shown = [_shown(view, each, clinics[each.clinic_slug]) for each in found]
-    # The sort is stable: within each group, the latest stay first.
-    return FailuresPage(tuple(sorted(shown, key=lambda each: not each.is_dead)), now)
+    shown = (_shown(view, each, clinics[each.clinic_slug]) for each in found)
+    return FailuresPage(tuple(shown), total, now)
 
 
 def retry(view: OperatorView, failure_id: UUID, *, earliest: date, runs: RunStarter) -> StartedSync:
@@ -85,8 +106,8 @@ def retry(view: OperatorView, failure_id: UUID, *, earliest: date, runs: RunStar
             OperatorAction.FAILURE_RETRIED,
             facts={"failure_id": str(failure_id)},
         )
-        note_planned(connection, view, run)
-    return start_planned(view, run, runs)
+        repeated = note_once(connection, view, run)
+    return repeated or start_planned(view, run, runs)
 
 
 def _shown(view: OperatorView, known: ClinicFailure, clinic: Clinic) -> ShownFailure:

@@ -23,6 +23,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.console.launching import (
     RunStarter,
     StartedSync,
+    note_once,
     note_planned,
     planned_run,
     start_planned,
@@ -239,8 +240,8 @@ def look_again(
         hold, clinic = approvable_hold(connection, hold_id, earliest=earliest, today=now.date())
         facts = {"hold_id": str(hold_id)}
         run = planned_run(clinic, _SCOPE, hold.window, OperatorAction.SYNC_STARTED, facts=facts)
-        note_planned(connection, view, run)
-    return start_planned(view, run, runs)
+        repeated = note_once(connection, view, run)
+    return repeated or start_planned(view, run, runs)
 
 
 def _hold(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:

@@ -8,7 +8,7 @@ it. How runs are started belongs to the composition root, which passes ``RunStar
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -24,11 +24,18 @@ from pims_pipeline.dagster_names import (
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.console.operators import OperatorAction
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.phases import TYPE_OF, Phase, Scope
 from pims_pipeline.operations.operators.sign_in import OperatorView
+from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_decisions
+from pims_pipeline.store.operators.decisions import decisions_about
 from pims_pipeline.store.operators.log import note_action
 from pims_pipeline.store.queries.syncs import StoredSync
+
+REPEAT_PAUSE = timedelta(seconds=10)
+"""How long the same decision of an operator counts once: a button may be clicked twice."""
 
 RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int | str]]]]
 """The configuration of a run, as in the launchpad of the Dagster UI."""
@@ -136,6 +143,31 @@ def note_planned(connection: Connection, view: OperatorView, run: PlannedRun) ->
     _note(connection, view, run, {})
 
 
+def note_once(connection: Connection, view: OperatorView, run: PlannedRun) -> StartedSync | None:
+    """Write the decision to the log, unless the operator decided the same a moment ago.
+
+    Args:
+        connection: In the transaction that writes what the decision changes.
+        view: The operator's.
+        run: What was decided.
+
+    Returns:
+        The sync that was started a moment ago; None if the decision was written.
+    """
+    # Two clicks arrive at the same time: the second one waits for the first one's row.
+    lock_decisions(connection, run.clinic.id)
+    about = json.dumps(_facts(view, run))
+    same = decisions_about(connection, run.clinic.id, about)
+    known = [each for each in same if each.action is run.action]
+    if known and "problem" not in known[-1].details:
+        newest = known[-1]
+        # The database wrote that time.
+        if age_of(newest.occurred_at, clock_of(connection).database) < REPEAT_PAUSE:
+            return StartedSync(run.clinic.slug, UUID(newest.details["sync_id"]))
+    note_planned(connection, view, run)
+    return None
+
+
 def start_planned(view: OperatorView, run: PlannedRun, runs: RunStarter) -> StartedSync:
     """Start a run whose decision was written.
 
@@ -163,15 +195,18 @@ def start_planned(view: OperatorView, run: PlannedRun, runs: RunStarter) -> Star
 def _note(
     connection: Connection, view: OperatorView, run: PlannedRun, more: Mapping[str, str]
 ) -> None:
-    facts = {
+    facts = {"sync_id": str(run.sync_id), **_facts(view, run), **more}
+    note_action(
+        connection, view.actor, run.action, clinic_id=run.clinic.id, details=json.dumps(facts)
+    )
+
+
+def _facts(view: OperatorView, run: PlannedRun) -> dict[str, str]:
+    """What two clicks on the same button have in common."""
+    return {
         "by": view.name,
-        "sync_id": str(run.sync_id),
         "scope": run.scope,
         "first": run.window.start.isoformat(),
         "last": run.window.end.isoformat(),
         **run.facts,
-        **more,
     }
-    note_action(
-        connection, view.actor, run.action, clinic_id=run.clinic.id, details=json.dumps(facts)
-    )

@@ -187,7 +187,7 @@ def change_schedule(
         BadSchedule: If something is wrong with it, see ``preview_of``.
         BadReason: If the reason is too long.
         NotVisible, NotAllowed: If the operator does not see the clinic, or may not change it.
-        ScheduleChanged: If the stored schedule is another one by now.
+        ScheduleChanged: If the stored schedule is a third one by now.
     """
     noted = optional_reason(reason)
     with visible_only(), transaction(view.engine) as connection:
@@ -198,7 +198,8 @@ def change_schedule(
             raise BadSchedule("; ".join(f"{name}: {why}" for name, why in problems.items()))
         lock_clinic(connection, clinic.id)
         before = EnteredSchedule.of(schedule_config(connection, clinic))
-        if before.digest != stored_digest:
+        # The entered one may be stored already: a button may be clicked twice.
+        if before.digest not in {stored_digest, entered.digest}:
             raise ScheduleChanged(
                 "Someone changed this schedule after you opened the page. These are the stored "
                 "values now; enter yours again."

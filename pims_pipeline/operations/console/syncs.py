@@ -20,7 +20,7 @@ from pims_pipeline.operations.console.launching import (
     RunStarter,
     StartedSync,
     SyncStage,
-    note_planned,
+    note_once,
     planned_run,
     start_planned,
 )
@@ -139,8 +139,8 @@ def start_sync(
         window = _window(scope, default, dates, earliest, last_syncable_date(now.date()))
         facts = {"reason": why} if why else {}
         run = planned_run(clinic, scope, window, OperatorAction.SYNC_STARTED, facts=facts)
-        note_planned(connection, view, run)
-    return start_planned(view, run, runs)
+        repeated = note_once(connection, view, run)
+    return repeated or start_planned(view, run, runs)
 
 
 def sync_progress(view: OperatorView, slug: str, sync_id: UUID, *, runs: RunStarter) -> WatchedSync:

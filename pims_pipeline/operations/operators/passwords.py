@@ -1,13 +1,16 @@
 """Passwords of operators: argon2id with the parameters of RFC 9106 for little memory.
 
 Verifying takes as long for a name that does not exist as for one that does: then it compares with
-a hash that no password has. At most a few run at a time, because each takes 64 MiB.
+a hash that no password has. At most a few run at a time, because each takes 64 MiB, and few
+wait: one who sends many must not take all threads of the process.
 """
 
 import functools
 import secrets
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -15,8 +18,29 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from pims_pipeline.domain.console.operators import LONGEST_PASSWORD, check_password
 
 _AT_ONCE = 4
+_MOST_WAITING = 8
 _HASHER = PasswordHasher()
 _room = threading.BoundedSemaphore(_AT_ONCE)
+_places = threading.BoundedSemaphore(_AT_ONCE + _MOST_WAITING)
+
+
+class TooBusy(Exception):
+    """So many passwords wait to be checked that another one would wait for long."""
+
+
+@contextmanager
+def place_in_line() -> Iterator[None]:
+    """A place among those who wait for ``is_password``; never waits for one.
+
+    Raises:
+        TooBusy: If all places are taken.
+    """
+    if not _places.acquire(blocking=False):
+        raise TooBusy
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 def hashed(password: str) -> str:

@@ -8,9 +8,7 @@ import hashlib
 import hmac
 import math
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
@@ -23,12 +21,11 @@ from pims_pipeline.domain.console.operators import (
     SignedInOperator,
     checked_name,
 )
-from pims_pipeline.operations.operators.passwords import is_password
+from pims_pipeline.operations.operators.passwords import is_password, place_in_line
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import as_operator
 from pims_pipeline.store.operators.log import Actor, note_action
 from pims_pipeline.store.operators.sign_ins import (
-    Attempts,
     StoredLogin,
     close_sign_in,
     count_attempt,
@@ -36,6 +33,7 @@ from pims_pipeline.store.operators.sign_ins import (
     forget_attempts,
     open_sign_in,
     signed_in,
+    signed_in_from,
 )
 
 _ID_BYTES = 32
@@ -50,7 +48,6 @@ class UnknownProxyUser(Exception):
     """The identity proxy named someone who is no operator."""
 
 
-@dataclass(frozen=True, slots=True)
 class TooManyAttempts(Exception):
     """There were too many attempts for this operator, or from this address.
 
@@ -58,7 +55,9 @@ class TooManyAttempts(Exception):
         seconds: How long to wait.
     """
 
-    seconds: int
+    def __init__(self, seconds: int) -> None:
+        super().__init__("too many attempts")
+        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +128,18 @@ def sign_in(
 
     Raises:
         SignInRefused: If the name or the password is wrong.
+        TooBusy: If too many sign in at this moment; the attempt was not counted.
         TooManyAttempts: If there were too many; the password was not checked.
     """
-    login = _counted_login(engine, name, address)
-    # Outside a transaction: it takes a tenth of a second.
-    is_right = is_password(password, login.password_hash if login else None)
+    with place_in_line():
+        login, subject = _counted_login(engine, name, address)
+        # Outside a transaction: it takes a tenth of a second.
+        is_right = is_password(password, login.password_hash if login else None)
     with transaction(engine) as connection:
-        if login is not None and is_right:
-            forget_attempts(connection, _subject_of_name(name))
-            return _opened(connection, login.id, address, former_id)
+        opened = _opened(connection, login, address, former_id) if login and is_right else None
+        if opened is not None:
+            forget_attempts(connection, subject)
+            return opened
         # Written for names that no operator has too: both take the same time.
         actor = Actor(login.id if login else None, address)
         note_action(connection, actor, OperatorAction.SIGN_IN_REFUSED)
@@ -158,9 +160,10 @@ def sign_in_by_proxy(
         raise UnknownProxyUser from None
     with transaction(engine) as connection:
         login = find_login(connection, named)
-        if login is not None:
-            return _opened(connection, login.id, address, former_id)
-    raise UnknownProxyUser
+        opened = _opened(connection, login, address, former_id) if login else None
+    if opened is None:
+        raise UnknownProxyUser
+    return opened
 
 
 def current_operator(engine: Engine, sign_in_id: str) -> SignedInOperator | None:
@@ -178,49 +181,60 @@ def sign_out(engine: Engine, sign_in_id: str, actor: Actor) -> None:
         note_action(connection, actor, OperatorAction.SIGNED_OUT)
 
 
-def _counted_login(engine: Engine, name: str, address: str) -> StoredLogin | None:
-    """Count the attempt before anything is hashed; return the operator, if there is one.
+def _counted_login(engine: Engine, name: str, address: str) -> tuple[StoredLogin | None, str]:
+    """Count the attempt before anything is hashed.
+
+    An address with too many attempts counts for no operator any more.
+
+    Returns:
+        The operator, if there is one, and the subject under which the attempt counts.
 
     Raises:
         TooManyAttempts: If there were too many.
     """
-    limits = {
-        _subject_of_name(name): ATTEMPTS_PER_OPERATOR,
-        _subject("address", address): ATTEMPTS_PER_ADDRESS,
-    }
+    login = None
     with transaction(engine) as connection:
-        counted = count_attempt(connection, tuple(limits))
-        try:
-            login = find_login(connection, checked_name(name))
-        except BadOperatorName:
-            login = None
+        subject = _subject("address", address)
+        attempts, most = count_attempt(connection, subject), ATTEMPTS_PER_ADDRESS
+        if attempts.count <= most:
+            subject = _subject_of_name(connection, name, address)
+            attempts, most = count_attempt(connection, subject), ATTEMPTS_PER_OPERATOR
+            login = _login(connection, name)
     # After the commit: an attempt that is refused counts as well.
-    _check_limits(limits, counted)
-    return login
+    if attempts.count > most:
+        raise TooManyAttempts(max(1, math.ceil(attempts.seconds_left)))
+    return login, subject
 
 
-def _check_limits(limits: Mapping[str, int], counted: Mapping[str, Attempts]) -> None:
-    waits = [
-        counted[subject].seconds_left
-        for subject, most in limits.items()
-        if counted[subject].count > most
-    ]
-    if waits:
-        raise TooManyAttempts(max(1, math.ceil(max(waits))))
+def _subject_of_name(connection: Connection, name: str, address: str) -> str:
+    """Under which attempts as this operator count.
+
+    Those from where the operator signed in lately count apart: strangers who try passwords
+    elsewhere do not lock the operator out.
+    """
+    named = name.strip().lower()
+    if signed_in_from(connection, named, address):
+        return _subject("operator at", f"{address} {named}")
+    return _subject("operator", named)
+
+
+def _login(connection: Connection, name: str) -> StoredLogin | None:
+    try:
+        return find_login(connection, checked_name(name))
+    except BadOperatorName:
+        return None
 
 
 def _opened(
-    connection: Connection, operator_id: UUID, address: str, former_id: str | None
-) -> NewSignIn:
+    connection: Connection, login: StoredLogin, address: str, former_id: str | None
+) -> NewSignIn | None:
+    """A new sign-in; None if the operator was removed or got another password since."""
     new = NewSignIn(secrets.token_urlsafe(_ID_BYTES))
     former = None if former_id is None else hash_of_id(former_id)
-    open_sign_in(connection, operator_id, hash_of_id(new.id), former_hash=former)
-    note_action(connection, Actor(operator_id, address), OperatorAction.SIGNED_IN)
+    if not open_sign_in(connection, login, hash_of_id(new.id), former_hash=former):
+        return None
+    note_action(connection, Actor(login.id, address), OperatorAction.SIGNED_IN)
     return new
-
-
-def _subject_of_name(name: str) -> str:
-    return _subject("operator", name.strip().lower())
 
 
 def _subject(kind: str, text: str) -> str:

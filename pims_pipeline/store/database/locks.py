@@ -19,10 +19,12 @@ from pims_pipeline.domain.errors import UserFacingError
 CLINIC_LOCK = 1
 MIGRATION_LOCK = 4
 ALERTS_LOCK = 5
+DECISIONS_LOCK = 6
 _LOCKED: Mapping[int, str] = {
     CLINIC_LOCK: "writing to this clinic",
     MIGRATION_LOCK: "making the tables",
     ALERTS_LOCK: "working on alerts",
+    DECISIONS_LOCK: "deciding at this clinic",
 }
 """What each kind of advisory lock protects."""
 
@@ -44,11 +46,20 @@ class LockTimeout(UserFacingError):
 
 def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
     """Lock the clinic's windows against other writers until the transaction ends."""
+    _lock_of_clinic(connection, CLINIC_LOCK, clinic_id)
+
+
+def lock_decisions(connection: Connection, clinic_id: UUID) -> None:
+    """Let operators decide one after the other at the clinic until the transaction ends."""
+    _lock_of_clinic(connection, DECISIONS_LOCK, clinic_id)
+
+
+def _lock_of_clinic(connection: Connection, kind: int, clinic_id: UUID) -> None:
     # The ids are random, so four of their bytes distinguish clinics; two that share them
     # would only wait for each other.
     key = int.from_bytes(clinic_id.bytes[:4], signed=True)
     connection.execute(
-        text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": CLINIC_LOCK, "key": key}
+        text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": kind, "key": key}
     )
 
 

@@ -20,26 +20,26 @@ FUNCTIONS: tuple[tuple[str, str], ...] = (
 """,
     ),
     (
-        "pims_count_sign_in_attempt(text[], interval)",
-        # A row lock on each subject: attempts at the same time count one after the other.
+        "pims_count_sign_in_attempt(text, interval)",
+        # A row lock on the subject: attempts at the same time count one after the other.
         """
-    CREATE FUNCTION pims_count_sign_in_attempt(subjects text[], lasts interval)
-    RETURNS TABLE (subject text, attempts integer, seconds_left double precision)
+    CREATE FUNCTION pims_count_sign_in_attempt(wanted text, lasts interval)
+    RETURNS TABLE (attempts integer, seconds_left double precision)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
     BEGIN ATOMIC
         DELETE FROM sign_in_attempts AS old WHERE old.subject IN (
             SELECT gone.subject FROM sign_in_attempts AS gone
-            WHERE gone.began_at < now() - lasts AND gone.subject <> ALL (subjects)
+            WHERE gone.began_at < now() - lasts AND gone.subject <> wanted
             FOR UPDATE SKIP LOCKED
         );
         INSERT INTO sign_in_attempts AS counted (subject, attempts)
-        SELECT wanted, 1 FROM unnest(subjects) AS wanted ORDER BY wanted
+        VALUES (wanted, 1)
         ON CONFLICT (subject) DO UPDATE SET
             attempts = CASE WHEN counted.began_at < now() - lasts THEN 1
                 ELSE counted.attempts + 1 END,
             began_at = CASE WHEN counted.began_at < now() - lasts THEN now()
                 ELSE counted.began_at END
-        RETURNING counted.subject, counted.attempts,
+        RETURNING counted.attempts,
             extract(epoch FROM counted.began_at + lasts - now())::double precision;
     END
 """,
@@ -55,17 +55,37 @@ FUNCTIONS: tuple[tuple[str, str], ...] = (
 """,
     ),
     (
-        "pims_open_sign_in(uuid, text, text, interval)",
+        "pims_signed_in_from(text, text, interval)",
+        """
+    CREATE FUNCTION pims_signed_in_from(wanted text, client text, lasts interval) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+    BEGIN ATOMIC
+        SELECT EXISTS (
+            SELECT FROM operators AS operator
+            JOIN operator_log AS line ON line.operator_id = operator.id
+            WHERE operator.name = wanted AND operator.is_active AND line.action = 'signed_in'
+                AND line.address = client AND line.occurred_at > now() - lasts
+        );
+    END
+""",
+    ),
+    (
+        "pims_open_sign_in(uuid, text, text, text, interval)",
+        # The row lock waits for one who changes the password, and the other way round.
         """
     CREATE FUNCTION pims_open_sign_in(
-        signed_in uuid, new_hash text, former_hash text, idle interval
-    ) RETURNS void
+        signed_in uuid, checked_hash text, new_hash text, former_hash text, idle interval
+    ) RETURNS boolean
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = ''
     BEGIN ATOMIC
         DELETE FROM operator_sign_ins AS old
         WHERE old.id_hash = former_hash OR old.expires_at < now();
         INSERT INTO operator_sign_ins (id_hash, operator_id, expires_at)
-        VALUES (new_hash, signed_in, now() + idle);
+        SELECT new_hash, operator.id, now() + idle FROM operators AS operator
+        WHERE operator.id = signed_in AND operator.is_active
+            AND operator.password_hash IS NOT DISTINCT FROM checked_hash
+        FOR SHARE
+        RETURNING true;
     END
 """,
     ),

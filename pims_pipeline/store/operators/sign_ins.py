@@ -3,7 +3,6 @@
 The functions are in migration 0027. An id of a sign-in never gets here, only its hash.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -14,6 +13,7 @@ from pims_pipeline.domain.console.operators import (
     ABSOLUTE_LIMIT,
     ATTEMPT_WINDOW,
     IDLE_LIMIT,
+    KNOWN_ADDRESS_LIMIT,
     OperatorRights,
     OperatorRole,
     SignedInOperator,
@@ -48,16 +48,25 @@ def find_login(connection: Connection, name: str) -> StoredLogin | None:
     return None if row is None else StoredLogin(row.id, row.password_hash)
 
 
-def count_attempt(connection: Connection, subjects: Sequence[str]) -> Mapping[str, Attempts]:
-    """Count an attempt for each subject; return how many there are now, with this one.
+def count_attempt(connection: Connection, subject: str) -> Attempts:
+    """Count an attempt for a subject; return how many there are now, with this one.
 
     Others that count the same subject wait until this transaction ends.
     """
-    rows = connection.execute(
-        text("SELECT * FROM pims_count_sign_in_attempt(:subjects, :lasts)"),
-        {"subjects": list(subjects), "lasts": ATTEMPT_WINDOW},
+    row = connection.execute(
+        text("SELECT * FROM pims_count_sign_in_attempt(:subject, :lasts)"),
+        {"subject": subject, "lasts": ATTEMPT_WINDOW},
+    ).one()
+    return Attempts(row.attempts, row.seconds_left)
+
+
+def signed_in_from(connection: Connection, name: str, address: str) -> bool:
+    """Whether the operator with that name signed in from the address lately."""
+    found = connection.scalar(
+        text("SELECT pims_signed_in_from(:name, :address, :lasts)"),
+        {"name": name.replace("\0", ""), "address": address, "lasts": KNOWN_ADDRESS_LIMIT},
     )
-    return {row.subject: Attempts(row.attempts, row.seconds_left) for row in rows}
+    return bool(found)
 
 
 def forget_attempts(connection: Connection, subject: str) -> None:
@@ -66,18 +75,25 @@ def forget_attempts(connection: Connection, subject: str) -> None:
 
 
 def open_sign_in(
-    connection: Connection, operator_id: UUID, id_hash: str, *, former_hash: str | None
-) -> None:
-    """Open a sign-in, and end the one that the browser had before."""
-    connection.execute(
-        text("SELECT pims_open_sign_in(:operator, :hash, :former, :idle)"),
+    connection: Connection, login: StoredLogin, id_hash: str, *, former_hash: str | None
+) -> bool:
+    """Open a sign-in, and end the one that the browser had before.
+
+    Returns:
+        False, and nothing is opened, if the operator is another one than ``login`` by now: was
+        removed, or got another password.
+    """
+    opened = connection.scalar(
+        text("SELECT pims_open_sign_in(:operator, :password, :hash, :former, :idle)"),
         {
-            "operator": operator_id,
+            "operator": login.id,
+            "password": login.password_hash,
             "hash": id_hash,
             "former": former_hash,
             "idle": IDLE_LIMIT,
         },
     )
+    return bool(opened)
 
 
 def close_sign_in(connection: Connection, id_hash: str) -> None:

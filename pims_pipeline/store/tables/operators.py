@@ -103,6 +103,14 @@ operator_log = Table(
     CheckConstraint("operator_id IS NOT NULL OR action = 'sign_in_refused'", name="operator"),
     Index(None, "operator_id", "seq"),
     Index(None, "clinic_id", "seq"),
+    # Where an operator signed in lately.
+    Index(
+        "ix_operator_log_signed_in",
+        "operator_id",
+        "address",
+        "occurred_at",
+        postgresql_where=text("action = 'signed_in'"),
+    ),
     # Looks are many, decisions are few.
     Index("ix_operator_log_decisions", "clinic_id", "seq", postgresql_where=text(DECISIONS)),
 )

@@ -28,6 +28,7 @@ class Mood(Enum):
     HANGS_UP = "the connection closes after the run is created"
     HANGS_UP_BEFORE = "the connection closes before the run is created"
     NOT_DAGSTER = "the server is not Dagster"
+    NESTED = "the server sends lists in lists in lists"
 
 
 @dataclass
@@ -111,6 +112,9 @@ class FakeDagster:
         self.queries.append(operation)
         if path != "/graphql" or self.mood is Mood.NOT_DAGSTER:
             _send(to, 200, b"<title>Sign in</title>")
+            return
+        if self.mood is Mood.NESTED:
+            _send(to, 200, b"[" * 100_000)
             return
         if operation != "Launch":
             data = getattr(self, f"_{operation.lower()}")(asked["variables"])

@@ -172,6 +172,12 @@ def _create_log() -> None:
     )
     op.create_index("ix_operator_log_operator_id_seq", "operator_log", ["operator_id", "seq"])
     op.create_index("ix_operator_log_clinic_id_seq", "operator_log", ["clinic_id", "seq"])
+    op.create_index(
+        "ix_operator_log_signed_in",
+        "operator_log",
+        ["operator_id", "address", "occurred_at"],
+        postgresql_where=sa.text("action = 'signed_in'"),
+    )
     op.execute(
         "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON operator_log "
         "FOR EACH STATEMENT EXECUTE FUNCTION pims_refuse_change()"

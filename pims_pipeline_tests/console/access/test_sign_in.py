@@ -64,6 +64,24 @@ def test_a_part_of_a_page_leads_to_the_sign_in_page_as_a_whole(browser: Browser)
 
 
 @pytest.mark.parametrize(
+    ("page", "wanted"),
+    [
+        (f"{ADDRESS}/console/clinics/oak/syncs/1?x=2", "/clinics/oak/syncs/1%3Fx%3D2"),
+        ("https://evil.example/console//evil.example", "//evil.example"),
+        ("https://evil.example/", "/"),
+        ("http://[", "/"),
+    ],
+)
+def test_after_a_part_of_a_page_the_page_itself_is_shown(
+    browser: Browser, page: str, wanted: str
+) -> None:
+    part = "/clinics/oak/syncs/1/progress"
+    asked = {"HX-Request": "true", "HX-Current-URL": page}
+
+    assert browser.get(part, **asked).headers["hx-redirect"] == f"/console/sign-in?next={wanted}"
+
+
+@pytest.mark.parametrize(
     "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "/\t/evil", "evil"]
 )
 def test_signing_in_leads_to_no_other_site(browser: Browser, ann: str, elsewhere: str) -> None:
