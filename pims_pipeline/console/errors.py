@@ -128,6 +128,7 @@ async def _signed_in_by_proxy(request: Request, error: Exception) -> Response:
     target = f"{request.url.path}{query}" if is_page else f"{request.scope.get('root_path', '')}/"
     response = RedirectResponse(target, _SEE_OTHER)
     cookies.keep(request, response, error.id)
+    cookies.probe(response)
     return response
 
 

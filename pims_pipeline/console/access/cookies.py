@@ -15,6 +15,8 @@ from pims_pipeline.local_trust.origins import is_loopback, parse_authority
 _NAME = "pims_console"
 _SECURE_NAME = f"__Host-{_NAME}"
 """With this prefix a browser refuses the cookie unless it is secure and of this host alone."""
+_PROBE = f"{_NAME}_probe"
+_PROBE_SECONDS = 30
 # With strict, a link from the Dagster UI or from Slack would lead to the sign-in page.
 _SAME_SITE: Literal["lax"] = "lax"
 
@@ -56,6 +58,18 @@ def keep(request: Request, response: Response, id_: str) -> None:
         secure=is_secure(request),
         httponly=True,
         samesite=_SAME_SITE,
+    )
+
+
+def is_refused(request: Request) -> bool:
+    """Whether the browser was given a sign-in a moment ago, and does not send it."""
+    return _PROBE in request.cookies and sign_in_id(request) is None
+
+
+def probe(response: Response) -> None:
+    """Let the next request show whether the browser keeps what ``keep`` gave to it."""
+    response.set_cookie(
+        _PROBE, "1", max_age=_PROBE_SECONDS, path="/", httponly=True, samesite=_SAME_SITE
     )
 
 

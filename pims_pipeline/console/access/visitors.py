@@ -29,6 +29,11 @@ from pims_pipeline.operations.operators.sign_in import (
     sign_in_by_proxy,
 )
 
+_NOT_KEPT = (
+    "The browser did not keep the sign-in. Open the console at its address with https; if it is "
+    "one, allow its cookies, and try again after half a minute."
+)
+
 
 @dataclass(frozen=True)
 class Visitor:
@@ -60,13 +65,14 @@ class Visitor:
 
 
 def _visitor(request: Request) -> Visitor:
-    """RunStarter in a thread: it queries the database.
+    """Runs in a thread: it queries the database.
 
     Raises:
         NotReady: If the database lacks the console's role.
         SignInNeeded: If no one is signed in.
         SignedInByProxy: If the identity proxy named another operator than the browser had.
-        Forbidden: If the identity proxy named someone who is no operator.
+        Forbidden: If the identity proxy named someone who is no operator, or the browser did not
+            keep the sign-in that it got.
     """
     context = context_of(request.app)
     if not context.has_role:
@@ -75,6 +81,8 @@ def _visitor(request: Request) -> Visitor:
     operator = current_operator(context.engine, id_) if id_ else None
     named = proxy_user(request, context)
     if named is not None and (operator is None or operator.name != named.strip().lower()):
+        if cookies.is_refused(request):
+            raise Forbidden(_NOT_KEPT)
         raise SignedInByProxy(_opened_by_proxy(request, context, named, id_))
     if operator is None or id_ is None:
         raise SignInNeeded

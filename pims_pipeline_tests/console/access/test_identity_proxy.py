@@ -30,6 +30,19 @@ def test_whom_the_proxy_names_is_signed_in(proxied: FastAPI, peer: str) -> None:
     assert ">eva<" in browser.get("/", **{"X-Forwarded-User": "Eva"}).text
 
 
+def test_a_browser_that_does_not_keep_the_sign_in_is_told_so_and_not_sent_on_for_ever(
+    proxied: FastAPI,
+) -> None:
+    # Without TLS, a browser keeps no cookie that needs it.
+    browser = browser_of(proxied, address="http://console.example", client="10.0.0.9")
+
+    first = browser.get("/", **{"X-Forwarded-User": "eva"})
+    second = browser.get("/", **{"X-Forwarded-User": "eva"})
+
+    assert (first.status_code, second.status_code) == (303, 403)
+    assert "did not keep the sign-in" in second.text
+
+
 @pytest.mark.parametrize("peer", ["10.0.1.9", "203.0.113.7", "testclient", ""])
 def test_the_header_of_anyone_else_is_ignored(proxied: FastAPI, peer: str) -> None:
     ignored = browser_of(proxied, client=peer).get(
