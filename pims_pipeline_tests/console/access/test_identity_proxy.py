@@ -30,7 +30,7 @@ def test_whom_the_proxy_names_is_signed_in(proxied: FastAPI, peer: str) -> None:
     assert ">eva<" in browser.get("/", **{"X-Forwarded-User": "Eva"}).text
 
 
-def test_a_browser_that_does_not_keep_the_sign_in_is_told_so_and_not_sent_on_for_ever(
+def test_a_browser_that_does_not_keep_the_sign_in_gets_a_page_that_says_so(
     proxied: FastAPI,
 ) -> None:
     # Without TLS, a browser keeps no cookie that needs it.
