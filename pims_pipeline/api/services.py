@@ -61,7 +61,7 @@ def build_services(context: ApiContext) -> ApiServices:
         context=context,
         limits=Limits(context.requests_per_minute, context.clock),
         syncs=SyncServices(context, SyncLauncher(context, room), SyncWatcher(context, room)),
-        changes=ChangeFeed(context, WaitingRoom(context.stopping, MOST_READERS)),
+        changes=ChangeFeed(WaitingRoom(context.stopping, MOST_READERS)),
         readiness=Readiness(context),
         scrapes=Scrapes(context),
     )

@@ -80,7 +80,7 @@ def list_changes(
         found = feed.read(connection, caller.clinic_id, position)
     seconds = preferred_wait(prefer or [])
     if seconds and not found:
-        found, has_waited = feed.wait(caller.clinic_id, position, seconds)
+        found, has_waited = feed.wait(allowed, caller.clinic_id, position, seconds)
         if has_waited:
             headers["Preference-Applied"] = f"wait={seconds}"
     page = ChangeList.of(found, after=after, limit=position.limit)

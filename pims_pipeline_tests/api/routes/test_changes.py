@@ -1,16 +1,18 @@
 """``GET /api/changes``: the changes of the key's own clinic, once each, and waiting for them."""
 
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, QueuePool
+from sqlalchemy import Engine, QueuePool, text
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.changes import MOST_READERS, MOST_VALUES
@@ -152,6 +154,45 @@ def test_waiting_ends_with_the_time_that_was_asked_for(sync_api: SyncApi) -> Non
 
     assert response.json() == {"changes": [], "nextAfter": 0, "hasMore": False}
     assert response.headers["Preference-Applied"] == "wait=1"
+
+
+@pytest.mark.parametrize(
+    ("query", "taken", "error"),
+    [
+        ("", "is_active = false", "API key is disabled"),
+        ("", "expires_at = now() - interval '1 second'", "API key has expired"),
+        ("", "permissions = '{sync:inbound}'", "Permission denied: read"),
+        ("?values=true", "permissions = '{read}'", "Permission denied: read:values"),
+    ],
+)
+def test_a_key_that_is_taken_away_during_the_wait_gets_nothing(
+    sync_api: SyncApi, clinic: Clinic, make_key: MakeKey, query: str, taken: str, error: str
+) -> None:
+    key, audit = make_key("read", "read:values"), audit_of(sync_api.engine, clinic)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(get, sync_api, query, key=key, Prefer="wait=120")
+        until(lambda: _readers(sync_api) == 1)
+        with transaction(sync_api.engine) as connection:
+            # With the change itself: no poll sees one without the other.
+            connection.execute(text(f"UPDATE clinic_api_keys SET {taken}"))  # noqa: S608 - fixed
+            write(connection, clinic, audit, [uuid4()])
+        response = waiting.result(30)
+
+    assert (response.status_code, response.json()["error"]) == (403, error)
+
+
+def test_a_client_that_left_frees_its_slot(sync_api: SyncApi) -> None:
+    app = create_app(sync_api.context)
+    room = services_of(app).changes._room
+    with running_api(app) as server:
+        address = urlsplit(server.base_url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            client.sendall(
+                f"GET /api/changes HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {sync_api.key}\r\n"
+                "Prefer: wait=120\r\n\r\n".encode()
+            )
+            until(lambda: room._taken == 1)
+        until(lambda: room._taken == 0)
 
 
 def test_without_a_free_slot_the_response_comes_at_once(sync_api: SyncApi) -> None:
