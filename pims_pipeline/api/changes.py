@@ -2,7 +2,7 @@
 
 A reader that waits has a slot of its own kind, so that readers, which wait nearly all the time,
 leave the slots of waiting syncs free. Between two polls it holds no connection. Each poll checks
-the key again, and whether the client is still there: a slot is free as soon as nobody waits in it.
+the key again, and whether the client is still there: a slot is free as soon as its client leaves.
 """
 
 from contextlib import AbstractContextManager

@@ -111,5 +111,5 @@ def remove(engine: Engine, webhook_id: UUID) -> Webhook:
     """
     with transaction(engine) as connection:
         webhook = webhook_by_id(connection, webhook_id)
-        remove_webhook(connection, webhook_id)
+        remove_webhook(connection, webhook)
         return webhook

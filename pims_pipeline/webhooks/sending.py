@@ -7,6 +7,7 @@ a receiver responds decides; what it says is neither kept nor shown.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -23,6 +24,7 @@ from pims_pipeline.providers.http.client import (
     open_client,
     send,
 )
+from pims_pipeline.providers.http.errors import wait_asked_for
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.webhooks.messages import MOST_BYTES, SignedMessage
 
@@ -124,10 +126,5 @@ def _meaning(response: httpx2.Response) -> Response:
         return Response("it responds with 410: it wants no more messages", is_gone=True)
     if response.is_redirect:
         return Response(f"it redirects ({status}), which is not followed")
-    return Response(f"status {status}", retry_after=_seconds(response.headers.get("retry-after")))
-
-
-def _seconds(text: str | None) -> float | None:
-    """The header in seconds; as a date it is not supported, and ignored."""
-    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= 9  # noqa: PLR2004 - no pause is longer
-    return float(text) if text is not None and is_number else None
+    wait = wait_asked_for(response, datetime.now(UTC))
+    return Response(f"status {status}", retry_after=wait)

@@ -35,7 +35,7 @@ webhooks = Table(
     Column("encrypted_data", LargeBinary, nullable=False),
     text_column("key_id"),
     text_column("status", default=WebhookStatus.ACTIVE.value),
-    # Deliveries that failed since the last one that did not.
+    # Changes that it did not accept at first, since the last that it did.
     integer("failures"),
     # How often since then one change was sent to see whether it arrives.
     integer("rests"),

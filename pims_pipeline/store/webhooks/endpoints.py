@@ -1,4 +1,8 @@
-"""Registered webhooks: adding, listing, rotating secrets, replaying, removing."""
+"""Registered webhooks: adding, listing, rotating secrets, replaying, removing.
+
+What decides which changes a webhook gets holds the clinic's lock, as writers of changes do: each
+change is written before or after it. Deliveries are locked before their webhook, as a worker does.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,7 +37,7 @@ class Webhook:
 
     Attributes:
         url: May hold a token of the receiver's: no log line has it.
-        failures: Deliveries that failed since the last one that did not.
+        failures: Changes that it did not accept at first, since the last that it did.
         last_error: Why the last one failed; None after one that did not.
         waiting: Changes that are not delivered yet.
     """
@@ -59,6 +63,8 @@ def add_webhook(
     Raises:
         WebhookExists: If the clinic has one at that address.
     """
+    # Otherwise a sync that is writing now would commit changes later without a delivery.
+    lock_clinic(connection, clinic.id)
     webhook_id, secret = uuid4(), new_secret()
     envelope = sealed(vault, clinic.id, webhook_id, [secret])
     try:
@@ -193,6 +199,12 @@ def replay(connection: Connection, webhook: Webhook, after: int | None) -> int:
     """
     # So that no writer adds changes in between: each is in the outbox once.
     lock_clinic(connection, webhook.clinic_id)
+    # Another session may have removed it in the meantime.
+    webhook = webhook_by_id(connection, webhook.id)
+    count = connection.execute(
+        text(_REPLAY),
+        {"id": webhook.id, "clinic_id": webhook.clinic_id, "after": after},
+    ).rowcount
     connection.execute(
         text(
             "UPDATE webhooks SET status = 'active', disabled_at = NULL, failures = 0, rests = 0, "
@@ -200,10 +212,7 @@ def replay(connection: Connection, webhook: Webhook, after: int | None) -> int:
         ),
         {"id": webhook.id},
     )
-    return connection.execute(
-        text(_REPLAY),
-        {"id": webhook.id, "clinic_id": webhook.clinic_id, "after": after},
-    ).rowcount
+    return count
 
 
 _REPLAY = """
@@ -218,9 +227,14 @@ _REPLAY = """
 """.replace(":largest", str(2**63 - 1))
 
 
-def remove_webhook(connection: Connection, webhook_id: UUID) -> None:
+def remove_webhook(connection: Connection, webhook: Webhook) -> None:
     """Remove a webhook, with what is not delivered to it."""
-    connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id))
+    # A sync that adds deliveries for a webhook that vanishes would fail.
+    lock_clinic(connection, webhook.clinic_id)
+    connection.execute(
+        delete(webhook_deliveries).where(webhook_deliveries.c.webhook_id == webhook.id)
+    )
+    connection.execute(delete(webhooks).where(webhooks.c.id == webhook.id))
 
 
 def disabled_webhooks(connection: Connection) -> dict[UUID, list[DisabledWebhook]]:

@@ -166,8 +166,9 @@ def test_waiting_ends_with_the_time_that_was_asked_for(sync_api: SyncApi) -> Non
     ],
 )
 def test_a_key_that_is_taken_away_during_the_wait_gets_nothing(
-    sync_api: SyncApi, clinic: Clinic, make_key: MakeKey, query: str, taken: str, error: str
+    sync_api: SyncApi, make_key: MakeKey, query: str, taken: str, error: str
 ) -> None:
+    clinic = sync_api.clinic
     key, audit = make_key("read", "read:values"), audit_of(sync_api.engine, clinic)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(get, sync_api, query, key=key, Prefer="wait=120")
