@@ -4,6 +4,7 @@ A name is looked up, checked and connected to in one step, so that it cannot cha
 a receiver responds decides; what it says is neither kept nor shown.
 """
 
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from pims_pipeline.domain.webhooks.receivers import Network, may_be_called
+from pims_pipeline.domain.webhooks.receivers import BadWebhookUrl, Network, may_be_called
 from pims_pipeline.providers.http.client import (
     AddressRefused,
     RequestTimedOut,
@@ -116,6 +117,31 @@ class Sender:
                     ),
                 )
             return self._clients[scheme]
+
+
+def check_literal_host(url: str, allowed: Sequence[Network]) -> None:
+    """Refuse a host that is an address, in any notation, if webhooks may not call it.
+
+    A name is not looked up: its addresses count when a message is sent.
+
+    Raises:
+        BadWebhookUrl: If it may not be called.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return
+    only_allowed = parts.scheme != "https"
+    addresses = [str(each[4][0]) for each in found]
+    if not all(may_be_called(each, allowed, only_allowed=only_allowed) for each in addresses):
+        raise BadWebhookUrl(
+            "a webhook's host must have public addresses only, or be in "
+            "PIMS_WEBHOOK_ALLOWED_NETWORKS; http:// is for the latter"
+        )
 
 
 def _meaning(response: httpx2.Response) -> Response:

@@ -10,7 +10,7 @@ import pytest
 
 from pims_pipeline.domain.webhooks.receivers import BadWebhookUrl, checked_url, may_be_called
 from pims_pipeline.webhooks.messages import SignedMessage
-from pims_pipeline.webhooks.sending import Response, Sender
+from pims_pipeline.webhooks.sending import Response, Sender, check_literal_host
 from pims_pipeline_tests.webhooks.conftest import LOOPBACK
 from pims_pipeline_tests.webhooks.receiver import Receiver, status
 
@@ -43,6 +43,13 @@ PRIVATE = [
     "2002:7f00:1::",
     "2001:0:7f00:1::",
     "::7f00:1",
+    "::ffff:0:7f00:1",
+    "64:ff9b:1::7f00:1",
+    "fec0::1",
+    "3fff::1",
+    "5f00::1",
+    "192.0.0.8",
+    "192.88.99.1",
     "not an address",
 ]
 
@@ -65,6 +72,8 @@ def test_an_operator_may_allow_networks() -> None:
     assert may_be_called("::ffff:10.1.2.3", allowed)
     assert may_be_called("fd00::7", allowed)
     assert not may_be_called("10.2.0.1", allowed)
+    # A tunnel through an allowed address that ends at this machine.
+    assert not may_be_called("2001:0:a01:1::80ff:fffe", allowed)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +113,35 @@ def test_this_machine_is_never_called_unless_allowed(receiver: Receiver, host: s
         assert sender.send(url, MESSAGE) == NOT_PUBLIC
         assert sender.send(url.replace("http:", "https:"), MESSAGE) == NOT_PUBLIC
     assert receiver.received == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "api.localhost.",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "10.0.0.1",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "169.254.169.254",
+    ],
+)
+def test_addresses_that_are_not_public_cannot_be_registered(host: str) -> None:
+    with pytest.raises(BadWebhookUrl, match="PIMS_WEBHOOK_ALLOWED_NETWORKS"):
+        check_literal_host(f"https://{host}:8443/hooks", ())
+
+
+def test_names_and_allowed_addresses_can_be_registered() -> None:
+    check_literal_host("https://localhost/", LOOPBACK)
+    check_literal_host("http://127.0.0.1/", LOOPBACK)
+    check_literal_host("https://93.184.216.34/", ())
+    check_literal_host("https://no-such-name.example/", ())
+    with pytest.raises(BadWebhookUrl):
+        check_literal_host("http://93.184.216.34/", LOOPBACK)
 
 
 Lookup = Callable[..., Any]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from pims_pipeline.domain.webhooks.receivers import shown_url
 from pims_pipeline.store.queries.changes import Change
 from pims_pipeline.store.webhooks.endpoints import Webhook
 from pims_pipeline.wire.feed.changes import ChangeOfCase
@@ -41,7 +42,7 @@ class WebhookDocument(Model):
 
     id: UUID
     clinic: str
-    url: str
+    url: Annotated[str, Field(description="Without its query, which may hold a token.")]
     status: Literal["active", "disabled"]
     waiting: int
     failures: int
@@ -57,7 +58,7 @@ class WebhookDocument(Model):
         return cls(
             id=webhook.id,
             clinic=webhook.clinic,
-            url=webhook.url,
+            url=shown_url(webhook.url),
             status=webhook.status.value,
             waiting=webhook.waiting,
             failures=webhook.failures,
