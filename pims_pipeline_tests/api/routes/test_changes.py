@@ -79,6 +79,30 @@ def test_values_need_a_permission_of_their_own(
     assert get(sync_api).headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ('{"a": 1}', {"a": [None, 1]}),
+        ('{"a": [1, 2, 3]}', {"a": [None, [1, 2, 3]]}),
+        ('{"a": {"b": null}}', {"a": [None, {"b": None}]}),
+        ("null", {"notAnObject": [None, None]}),
+    ],
+)
+def test_a_change_of_another_shape_does_not_stop_the_feed(
+    sync_api: SyncApi, clinic: Clinic, stored: str, shown: object
+) -> None:
+    change(sync_api.engine, clinic)
+    with transaction(sync_api.engine) as connection:
+        connection.execute(text("ALTER TABLE case_events DISABLE TRIGGER append_only"))
+        connection.execute(
+            text("UPDATE case_events SET changes = CAST(:stored AS jsonb)"), {"stored": stored}
+        )
+
+    [found] = get(sync_api, "?values=true").json()["changes"]
+
+    assert found["values"] == shown
+
+
 def test_another_clinic_s_changes_are_not_shown(
     sync_api: SyncApi, clinic: Clinic, make_key: MakeKey
 ) -> None:
