@@ -18,6 +18,8 @@ from pims_pipeline.store.queries.changes import Change, changes_after, last_chan
 
 MOST_READERS = 64
 """Requests that may wait for a change at once; the server has a thread for each."""
+MOST_READERS_EACH = 16
+"""The same of one clinic, so that its readers leave others some."""
 MOST_VALUES = 100
 """Changes of a page with values: a consultation may have a hundred kilobytes."""
 
@@ -80,7 +82,7 @@ class ChangeFeed:
             ApiError: If the key was revoked, has expired or permits less than when it began.
         """
         found: list[Change] = []
-        with self._room.place() as has_room:
+        with self._room.place(clinic_id) as has_room:
             if has_room:
                 for _ in self._room.polls(seconds):
                     if reader.has_left():

@@ -90,6 +90,12 @@ def changes_after(
     ]
 
 
+def newest_change(connection: Connection, clinic_id: UUID) -> int:
+    """The number of the clinic's last change that is committed; 0 if it has none."""
+    newest = "SELECT max(seq) FROM case_events WHERE clinic_id = :clinic_id"
+    return int(connection.scalar(text(newest), {"clinic_id": clinic_id}) or 0)
+
+
 def last_change(connection: Connection) -> int:
     """The largest number that was ever drawn, of any clinic; 0 if none was.
 

@@ -49,18 +49,23 @@ class Claim:
 
 
 _IS_DUE = """
-    head.webhook_id = hook.id AND head.due_at <= clock_timestamp()
-    AND (head.claimed_until IS NULL OR head.claimed_until <= clock_timestamp())
-    AND NOT EXISTS (
-        SELECT FROM webhook_deliveries AS older
+    head.webhook_id = hook.id AND head.due_at <= now()
+    AND (head.claimed_until IS NULL OR head.claimed_until <= now())
+    AND head.seq = (
+        SELECT min(older.seq) FROM webhook_deliveries AS older
         WHERE older.webhook_id = head.webhook_id AND older.case_id = head.case_id
-            AND older.seq < head.seq
     )
 """
-"""Whether the change ``head`` may be sent to ``hook``: it is due, free, and its case's oldest."""
+"""Whether the change ``head`` may be sent to ``hook``: it is due, free, and its case's oldest.
 
-# Webhooks take turns by chance, and each has a share of the requests at a time. One that fails gets
-# one change at a time: if that one arrives, the others follow.
+Written so that each part reads an index, also with the statistics of a table that is filled and
+emptied all day: no NOT EXISTS, which may become a join of all changes of a case with each other,
+and no ``clock_timestamp()``, which no index is searched by.
+"""
+
+# The look for one due change is sorted for the same reason. Webhooks take turns by chance, and each
+# has a share of the requests at a time. One that fails gets one change at a time: if that one
+# arrives, the others follow.
 _CLAIM = f"""
     WITH due AS (
         SELECT delivery.webhook_id, delivery.seq
@@ -70,10 +75,12 @@ _CLAIM = f"""
             FROM webhooks AS hook LEFT JOIN unnest(
                 CAST(:busy AS uuid[]), CAST(:requests AS integer[])
             ) AS busy (id, requests) ON busy.id = hook.id
-            WHERE status = 'active' AND (retry_at IS NULL OR retry_at <= clock_timestamp())
+            WHERE status = 'active' AND (retry_at IS NULL OR retry_at <= now())
                 AND CASE WHEN failures >= :rest_after THEN 1 ELSE :share END
                     > coalesce(busy.requests, 0)
-                AND EXISTS (SELECT FROM webhook_deliveries AS head WHERE {_IS_DUE})
+                AND (
+                    SELECT true FROM webhook_deliveries AS head WHERE {_IS_DUE}
+                    ORDER BY head.due_at, head.seq LIMIT 1)
             ORDER BY random() LIMIT :limit
         ) AS hook CROSS JOIN LATERAL (
             SELECT head.webhook_id, head.seq FROM webhook_deliveries AS head WHERE {_IS_DUE}
