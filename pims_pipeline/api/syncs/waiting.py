@@ -55,9 +55,7 @@ class WaitingRoom:
     def place(self, clinic_id: UUID | None = None) -> Iterator[bool]:
         """Take a slot while the block runs; yields whether one was free."""
         with self._lock:
-            has_room = (
-                self._taken < self._places and self._taken_by[clinic_id] < self._places_each
-            )
+            has_room = self._taken < self._places and self._taken_by[clinic_id] < self._places_each
             self._taken += has_room
             self._taken_by[clinic_id] += has_room
         try:
