@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from ipaddress import ip_network
 from typing import Any
 
@@ -204,6 +205,25 @@ def test_the_next_address_is_tried_if_the_first_cannot_be_reached(
         assert sender.send(receiver.url.replace("127.0.0.1", "app.example"), MESSAGE) == Response()
     [got] = receiver.received
     assert got.headers["host"].startswith("app.example:")
+
+
+def test_an_address_that_does_not_respond_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", Names(["127.0.0.2", "127.0.0.1"]))
+    silent = ("127.0.0.2", int(receiver.url.rpartition(":")[2].partition("/")[0]))
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(silent)
+        listener.listen(0)
+        # Its queue is full: it drops further attempts.
+        for _ in range(2):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(silent)
+        with Sender(LOOPBACK, seconds=1) as sender:
+            url = receiver.url.replace("127.0.0.1", "app.example")
+            assert sender.send(url, MESSAGE) == Response()
 
 
 def test_a_proxy_of_the_environment_is_not_used(

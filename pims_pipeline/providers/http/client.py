@@ -267,10 +267,10 @@ class _LimitedBackend(httpcore2.SyncBackend):
         def open_stream(seconds: float | None) -> httpcore2.NetworkStream:
             if self._may_connect is None:
                 return connect(host, timeout=seconds)
-            return _first_connected(
-                lambda address: connect(address, timeout=seconds),
-                _checked_addresses(host, port, self._may_connect),
-            )
+            addresses = _checked_addresses(host, port, self._may_connect)
+            # One that does not respond must leave time for the next.
+            each = None if seconds is None else seconds / len(addresses)
+            return _first_connected(lambda address: connect(address, timeout=each), addresses)
 
         return _open_limited(open_stream, timeout)
 
