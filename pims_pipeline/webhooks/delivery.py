@@ -164,7 +164,9 @@ def _completed(sending: Iterable[Future[bool | None]]) -> set[Future[bool | None
 
 
 def _change(connection: Connection, claim: Claim) -> Change | None:
-    found = changes_after(connection, claim.clinic_id, claim.seq - 1, limit=1)
+    found = changes_after(
+        connection, claim.clinic_id, claim.seq - 1, limit=1, values=claim.with_values
+    )
     return found[0] if found and found[0].seq == claim.seq else None
 
 

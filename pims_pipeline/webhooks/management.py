@@ -26,7 +26,13 @@ from pims_pipeline.webhooks.sending import Response, Sender, check_literal_host
 
 
 def add(
-    engine: Engine, vault: Vault, slug: str, url: str, *, allowed: Sequence[Network]
+    engine: Engine,
+    vault: Vault,
+    slug: str,
+    url: str,
+    *,
+    allowed: Sequence[Network],
+    with_values: bool = False,
 ) -> tuple[Webhook, str]:
     """Register a webhook; return it and its secret, which cannot be shown again.
 
@@ -36,6 +42,7 @@ def add(
         slug: The clinic.
         url: The receiver's address.
         allowed: Networks that may be called although they are not public; ``http`` is for these.
+        with_values: Whether its messages hold what fields had before and after: personal data.
 
     Raises:
         BadWebhookUrl: If no webhook may have that address.
@@ -47,7 +54,9 @@ def add(
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)
         check_use(clinic, ClinicUse.SYNC)
-        webhook_id, secret = add_webhook(connection, vault, clinic, address)
+        webhook_id, secret = add_webhook(
+            connection, vault, clinic, address, with_values=with_values
+        )
         return webhook_by_id(connection, webhook_id), secret.text
 
 

@@ -219,7 +219,7 @@ def test_an_address_that_does_not_respond_leaves_time_for_the_next(
         # Its queue is full: it drops further attempts.
         for _ in range(2):
             client = stack.enter_context(socket.socket())
-            client.setblocking(False)
+            client.settimeout(0)
             client.connect_ex(silent)
         with Sender(LOOPBACK, seconds=1) as sender:
             url = receiver.url.replace("127.0.0.1", "app.example")

@@ -39,17 +39,24 @@ webhook_argument = click.argument("webhook_id", metavar="ID", type=click.UUID)
 def webhooks() -> None:
     """Send changes of a clinic's cases to a web address, as signed messages.
 
-    Messages follow Standard Webhooks. They hold ids and names of fields, never values. The sensor
-    `webhooks` delivers them.
+    Messages follow Standard Webhooks. They hold ids and names of fields, and values only with
+    `--values`. The sensor `webhooks` delivers them.
     """
 
 
 @webhooks.command(epilog=examples("pims webhooks add riverbend https://app.example/hooks"))
 @slug_argument
 @click.argument("url", metavar="URL")
+@click.option(
+    "--values",
+    "with_values",
+    is_flag=True,
+    help="Send what fields had before and after, too: names, phone numbers, notes. They then leave "
+    "for the receiver.",
+)
 @json_option("the webhook as `pims webhooks list` does, with its `secret`")
 @click.pass_obj
-def add(settings: Settings, *, slug: str, url: str, as_json: bool) -> None:
+def add(settings: Settings, *, slug: str, url: str, with_values: bool, as_json: bool) -> None:
     """Add a webhook to a clinic, and show its signing secret once.
 
     It gets every change from now on. URL begins with https://; its host must have public addresses
@@ -64,6 +71,7 @@ def add(settings: Settings, *, slug: str, url: str, as_json: bool) -> None:
             slug,
             address,
             allowed=webhook_networks(settings),
+            with_values=with_values,
         )
     _show_secret(webhook, secret, as_json=as_json)
 

@@ -37,6 +37,7 @@ class Webhook:
 
     Attributes:
         url: May hold a token of the receiver's: no log line has it.
+        with_values: Whether its messages hold what fields had before and after: personal data.
         failures: Changes that it did not accept at first, since the last that it did.
         last_error: Why the last one failed; None after one that did not.
         waiting: Changes that are not delivered yet.
@@ -46,6 +47,7 @@ class Webhook:
     clinic_id: UUID
     clinic: str
     url: str = field(repr=False)
+    with_values: bool
     status: WebhookStatus
     failures: int
     last_error: str | None
@@ -56,9 +58,16 @@ class Webhook:
 
 
 def add_webhook(
-    connection: Connection, vault: Vault, clinic: Clinic, url: str
+    connection: Connection, vault: Vault, clinic: Clinic, url: str, *, with_values: bool
 ) -> tuple[UUID, SigningSecret]:
     """Register a webhook, which gets all changes from now on; return its id and its secret.
+
+    Args:
+        connection: In a transaction.
+        vault: Encrypts the secret.
+        clinic: Whose changes it gets.
+        url: Its address.
+        with_values: See ``Webhook``.
 
     Raises:
         WebhookExists: If the clinic has one at that address.
@@ -76,6 +85,7 @@ def add_webhook(
                     url=url,
                     encrypted_data=envelope.data,
                     key_id=envelope.key_id,
+                    with_values=with_values,
                 )
             )
     except IntegrityError as error:
@@ -124,6 +134,7 @@ def _webhook(row: Row[Any]) -> Webhook:
         clinic_id=row.clinic_id,
         clinic=row.slug,
         url=row.url,
+        with_values=row.with_values,
         status=WebhookStatus(row.status),
         failures=row.failures,
         last_error=row.last_error,

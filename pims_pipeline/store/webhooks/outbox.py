@@ -30,6 +30,7 @@ class Claim:
     """A change that this process delivers to a webhook.
 
     Attributes:
+        with_values: Whether the message holds what fields had before and after.
         attempts: How many failed before.
         failures: Changes that this webhook did not accept at first, since the last that it did.
         rests: How often since then one change was sent to see whether it arrives.
@@ -40,6 +41,7 @@ class Claim:
     clinic_id: UUID
     clinic: str
     url: str = field(repr=False)
+    with_values: bool
     seq: int
     case_id: UUID
     attempts: int
@@ -96,8 +98,8 @@ _CLAIM = f"""
         JOIN clinics AS clinic ON clinic.id = hook.clinic_id
     WHERE delivery.webhook_id = due.webhook_id AND delivery.seq = due.seq
     RETURNING delivery.webhook_id, delivery.clinic_id, clinic.slug AS clinic, hook.url,
-        delivery.seq, delivery.case_id, delivery.attempts, hook.failures, hook.rests,
-        delivery.claimed_until
+        hook.with_values, delivery.seq, delivery.case_id, delivery.attempts, hook.failures,
+        hook.rests, delivery.claimed_until
 """  # noqa: S608 - a fixed condition
 
 
