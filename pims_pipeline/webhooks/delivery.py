@@ -104,15 +104,19 @@ class _Courier:
 
     def deliver(self, claim: Claim) -> bool | None:
         """Send a change, and record the end; return whether it was accepted, None if not sent."""
-        with transaction(self.engine) as connection:
-            if not is_still_claimed(connection, claim):
-                return None
-            change = _change(connection, claim)
-            if change is None:
-                # Its event was removed since.
-                note_delivered(connection, claim)
-                return True
-        response = self._sent(claim, change)
+        try:
+            with transaction(self.engine) as connection:
+                if not is_still_claimed(connection, claim):
+                    return None
+                change = _change(connection, claim)
+                if change is None:
+                    # Its event was removed since.
+                    note_delivered(connection, claim)
+                    return True
+            response = self._sent(claim, change)
+        except ValueError as error:
+            # One change that cannot be read or written as a message must not stop the others.
+            response = Response(f"its message cannot be built ({type(error).__name__})")
         with transaction(self.engine) as connection:
             _record(connection, claim, response)
         return response.error is None

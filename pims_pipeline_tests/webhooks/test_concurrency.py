@@ -44,6 +44,18 @@ def test_slow_receivers_delay_no_other_clinic(hook: Hook, engine: Engine, vault:
         assert hook.deliver() == Delivered(accepted=33)
 
 
+def test_a_change_that_cannot_be_sent_stops_no_other(hook: Hook, engine: Engine) -> None:
+    hook.change(*cases(3))
+    odd = min(hook.waiting())
+    with transaction(engine) as connection:
+        connection.execute(text("ALTER TABLE case_events DROP CONSTRAINT ck_case_events_kind"))
+        connection.execute(text("ALTER TABLE case_events DISABLE TRIGGER append_only"))
+        connection.execute(text("UPDATE case_events SET kind = 'odd' WHERE seq = :n"), {"n": odd})
+
+    assert hook.deliver() == Delivered(accepted=2, failed=1)
+    assert hook.waiting() == [odd]
+
+
 def test_a_change_is_sent_only_while_it_is_claimed(hook: Hook, engine: Engine) -> None:
     hook.change(*cases(3))
     with transaction(engine) as connection:
