@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from pims_pipeline.domain.webhooks.receivers import Network
 from pims_pipeline.domain.webhooks.retries import REST_AFTER, pause_after, wanted_pause
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.providers.stop_signal import RunStopped
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.changes import Change, changes_after
@@ -31,6 +32,7 @@ from pims_pipeline.store.webhooks.outbox import (
     is_still_claimed,
     note_delivered,
     note_failed,
+    release,
 )
 from pims_pipeline.store.webhooks.signing_secrets import SigningSecret
 from pims_pipeline.webhooks.messages import change_message, message_id, signed
@@ -117,6 +119,11 @@ class _Courier:
         except ValueError as error:
             # One change that cannot be read or written as a message must not stop the others.
             response = Response(f"its message cannot be built ({type(error).__name__})")
+        except RunStopped:
+            # It may have arrived; it is sent again.
+            with transaction(self.engine) as connection:
+                release(connection, [claim])
+            return None
         with transaction(self.engine) as connection:
             _record(connection, claim, response)
         return response.error is None
@@ -137,7 +144,9 @@ def deliver_due(
     *,
     clock: Callable[[], datetime] = utc_now,
 ) -> Delivered:
-    """Deliver what is due, until nothing is or the time is over; several processes may.
+    """Deliver what is due, until nothing is, the time is over or the sender is stopped.
+
+    Several processes may.
 
     Args:
         engine: The database of cases.
@@ -150,7 +159,8 @@ def deliver_due(
     sending: dict[Future[bool | None], UUID] = {}
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as threads:
         while True:
-            if len(sending) < AT_ONCE and monotonic() - began < webhooks.seconds:
+            is_over = sender.is_stopped or monotonic() - began >= webhooks.seconds
+            if len(sending) < AT_ONCE and not is_over:
                 for claim in courier.claim(AT_ONCE - len(sending), Counter(sending.values())):
                     sending[threads.submit(courier.deliver, claim)] = claim.webhook_id
             if not sending:

@@ -81,6 +81,11 @@ class Sender:
         for client in self._clients.values():
             client.close()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it sends no more."""
+        return self._stop.is_stopped
+
     def send(self, url: str, message: SignedMessage) -> Response:
         """Send a message, and return how it ended; raises only if it is stopped."""
         try:

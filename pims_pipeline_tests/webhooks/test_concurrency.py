@@ -10,14 +10,16 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.webhooks.endpoints import remove_webhook, replay, webhook_by_id
-from pims_pipeline.store.webhooks.outbox import claim_due, is_still_claimed
+from pims_pipeline.store.webhooks.outbox import LARGEST_SHARE, claim_due, is_still_claimed
 from pims_pipeline.webhooks import management
 from pims_pipeline.webhooks.delivery import Delivered
+from pims_pipeline.webhooks.sending import Sender
 from pims_pipeline_tests.store.queries.test_changes import another, audit_of, until, write
-from pims_pipeline_tests.webhooks.conftest import Hook, cases, hook_at
+from pims_pipeline_tests.webhooks.conftest import LOOPBACK, Hook, cases, hook_at
 from pims_pipeline_tests.webhooks.receiver import Received, running_receiver, status
 
 
@@ -42,6 +44,20 @@ def test_slow_receivers_delay_no_other_clinic(hook: Hook, engine: Engine, vault:
             theirs.change(case)
 
         assert hook.deliver() == Delivered(accepted=33)
+
+
+def test_a_delivery_that_is_stopped_ends_at_once_and_loses_nothing(hook: Hook) -> None:
+    stop = StopSignal()
+    hook.receiver.reply = hook.receiver.hang
+    hook.change(*cases(20))
+    with ThreadPoolExecutor(1) as threads:
+        delivering = threads.submit(hook.deliver, Sender(LOOPBACK, stop, seconds=60))
+        until(lambda: len(hook.receiver.received) == LARGEST_SHARE)
+        stop.stop()
+        assert delivering.result(30) == Delivered()
+
+    hook.receiver.reply = status(200)
+    assert hook.deliver() == Delivered(accepted=20)
 
 
 def test_a_change_that_cannot_be_sent_stops_no_other(hook: Hook, engine: Engine) -> None:
