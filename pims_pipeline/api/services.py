@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from pims_pipeline.api.access.rate_limit import Limits
-from pims_pipeline.api.changes import MOST_READERS, ChangeFeed
+from pims_pipeline.api.changes import MOST_READERS, MOST_READERS_EACH, ChangeFeed
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.monitoring.readiness import Readiness
 from pims_pipeline.api.monitoring.scrapes import Scrapes
@@ -61,7 +61,7 @@ def build_services(context: ApiContext) -> ApiServices:
         context=context,
         limits=Limits(context.requests_per_minute, context.clock),
         syncs=SyncServices(context, SyncLauncher(context, room), SyncWatcher(context, room)),
-        changes=ChangeFeed(context, WaitingRoom(context.stopping, MOST_READERS)),
+        changes=ChangeFeed(WaitingRoom(context.stopping, MOST_READERS, MOST_READERS_EACH)),
         readiness=Readiness(context),
         scrapes=Scrapes(context),
     )

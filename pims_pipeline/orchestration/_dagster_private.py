@@ -8,7 +8,7 @@ Imports at the top are loaded by ``import dagster`` anyway, or needed by every D
 others take up to a second, so functions import them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -191,7 +191,23 @@ def daemon_threads(instance: DagsterInstance, workspace: Path) -> Iterator[Daemo
 
     target = WorkspaceFileTarget(paths=[str(workspace)])
     with daemon_controller_from_instance(instance, target) as controller:
-        yield DaemonThreads(controller)
+        try:
+            yield DaemonThreads(controller)
+        finally:
+            for daemon in controller._daemons.values():  # noqa: SLF001 - as above
+                _leave_evaluations(daemon)
+
+
+def _leave_evaluations(daemon: object) -> None:
+    """Let a daemon end without waiting for the sensors that its threads are evaluating.
+
+    They wait for the code server, which may end later than the daemon. Idle threads end with the
+    process.
+    """
+    stack = getattr(daemon, "_exit_stack", None)
+    if stack is not None:
+        # Its end would wait for them.
+        stack.pop_all()
 
 
 def watch_code_server_every(seconds: float) -> None:
@@ -224,15 +240,18 @@ def use_engine(storage: "DagsterPostgresStorage", engine: "Engine") -> None:
         part._engine = engine  # noqa: SLF001 - as above
 
 
-def serve_code(arguments: Sequence[str], processes: BaseContext | None) -> None:
+def serve_code(
+    arguments: Sequence[str], processes: BaseContext | None, *, on_end: Callable[[], None]
+) -> None:
     """Serve a code location until a signal.
 
     Args:
         arguments: Those of ``dagster api grpc``.
         processes: Makes the processes of runs; None for Dagster's own.
+        on_end: Called when it ends, before it waits for sensors that are being evaluated.
     """
-    # For: choosing how the processes of runs are started.
-    # Replaced by: an option of `dagster api grpc` that does.
+    # For: choosing how the processes of runs are started, and ending what sensors wait for.
+    # Replaced by: options of `dagster api grpc` that do.
     from dagster._cli.api import grpc_command  # noqa: PLC0415 - costs time, and only one needs it
     from dagster._grpc import server  # noqa: PLC0415 - as above
 
@@ -240,6 +259,10 @@ def serve_code(arguments: Sequence[str], processes: BaseContext | None) -> None:
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             self._mp_ctx = processes or self._mp_ctx  # type: ignore[assignment]  # or another one
+
+        def cleanup(self) -> None:
+            on_end()
+            super().cleanup()
 
     server.DagsterApiServer = CodeServer  # type: ignore[misc,assignment]  # the command takes it
     grpc_command.main(arguments, prog_name="dagster api grpc")

@@ -5,8 +5,9 @@ open while a request is sent.
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
@@ -15,8 +16,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.webhooks.receivers import Network
-from pims_pipeline.domain.webhooks.retries import REST_AFTER, pause_after
+from pims_pipeline.domain.webhooks.retries import REST_AFTER, pause_after, wanted_pause
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.providers.stop_signal import RunStopped
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.changes import Change, changes_after
@@ -24,17 +26,22 @@ from pims_pipeline.store.secrets.vault import Undecryptable, Vault
 from pims_pipeline.store.webhooks.endpoints import UnknownWebhook, secrets_of
 from pims_pipeline.store.webhooks.outbox import (
     Claim,
+    NotAccepted,
     claim_due,
     disable,
+    is_still_claimed,
     note_delivered,
     note_failed,
+    release,
 )
 from pims_pipeline.store.webhooks.signing_secrets import SigningSecret
 from pims_pipeline.webhooks.messages import change_message, message_id, signed
 from pims_pipeline.webhooks.sending import Response, Sender
 
-AT_ONCE = 16
-"""Requests at a time, each in a thread."""
+AT_ONCE = 64
+"""Requests at a time, in threads that mostly wait: several slow receivers leave some free."""
+_TOGETHER_SECONDS = 0.02
+"""How long a free thread waits for others, so that one statement claims changes for all of them."""
 log = get_logger(__name__)
 
 
@@ -61,20 +68,34 @@ class Delivered:
     accepted: int = 0
     failed: int = 0
 
+    def count(self, is_accepted: bool | None) -> None:  # noqa: FBT001 - what ``deliver`` returns
+        """Count a request; None is none."""
+        self.accepted += is_accepted is True
+        self.failed += is_accepted is False
+
 
 @dataclass(slots=True)
 class _Courier:
     """Delivers claims; keeps the decrypted secrets for as long as one delivery lasts."""
 
     engine: Engine
-    vault: Vault
+    open_vault: Callable[[], Vault]
     sender: Sender
     clock: Callable[[], datetime]
+    vault: Vault | None = None
     secrets: dict[UUID, tuple[SigningSecret, ...]] = field(default_factory=dict)
 
-    def open_secrets(self, webhook_ids: Iterable[UUID]) -> None:
+    def claim(self, limit: int, busy: Mapping[UUID, int]) -> list[Claim]:
+        """Claim changes that are due, and decrypt what they are signed with."""
+        with transaction(self.engine) as connection:
+            claims = claim_due(connection, limit, busy)
+        self._open_secrets(each.webhook_id for each in claims)
+        return claims
+
+    def _open_secrets(self, webhook_ids: Iterable[UUID]) -> None:
         """Decrypt the secrets of these webhooks, unless that was done."""
         for webhook_id in {*webhook_ids} - self.secrets.keys():
+            self.vault = self.vault or self.open_vault()
             with transaction(self.engine) as connection:
                 try:
                     found = secrets_of(connection, self.vault, webhook_id, purpose="signing")
@@ -83,15 +104,26 @@ class _Courier:
                     found = ()
             self.secrets[webhook_id] = found
 
-    def deliver(self, claim: Claim) -> bool:
-        """Send a change, and record the end; return whether it was accepted."""
-        with transaction(self.engine) as connection:
-            change = _change(connection, claim)
-            if change is None:
-                # Its event was removed since.
-                note_delivered(connection, claim)
-                return True
-        response = self._sent(claim, change)
+    def deliver(self, claim: Claim) -> bool | None:
+        """Send a change, and record the end; return whether it was accepted, None if not sent."""
+        try:
+            with transaction(self.engine) as connection:
+                if not is_still_claimed(connection, claim):
+                    return None
+                change = _change(connection, claim)
+                if change is None:
+                    # Its event was removed since.
+                    note_delivered(connection, claim)
+                    return True
+            response = self._sent(claim, change)
+        except ValueError as error:
+            # One change that cannot be read or written as a message must not stop the others.
+            response = Response(f"its message cannot be built ({type(error).__name__})")
+        except RunStopped:
+            # It may have arrived; it is sent again.
+            with transaction(self.engine) as connection:
+                release(connection, [claim])
+            return None
         with transaction(self.engine) as connection:
             _record(connection, claim, response)
         return response.error is None
@@ -112,7 +144,9 @@ def deliver_due(
     *,
     clock: Callable[[], datetime] = utc_now,
 ) -> Delivered:
-    """Deliver what is due, until nothing is or the time is over; several processes may.
+    """Deliver what is due, until nothing is, the time is over or the sender is stopped.
+
+    Several processes may.
 
     Args:
         engine: The database of cases.
@@ -120,23 +154,33 @@ def deliver_due(
         sender: Sends the requests.
         clock: The present time, for signatures.
     """
-    done, courier, began = Delivered(), None, monotonic()
+    done, began = Delivered(), monotonic()
+    courier = _Courier(engine, webhooks.open_vault, sender, clock)
+    sending: dict[Future[bool | None], UUID] = {}
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as threads:
-        while monotonic() - began < webhooks.seconds:
-            with transaction(engine) as connection:
-                claims = claim_due(connection, AT_ONCE)
-            if not claims:
-                break
-            courier = courier or _Courier(engine, webhooks.open_vault(), sender, clock)
-            courier.open_secrets(each.webhook_id for each in claims)
-            accepted = list(threads.map(courier.deliver, claims))
-            done.accepted += sum(accepted)
-            done.failed += len(accepted) - sum(accepted)
-    return done
+        while True:
+            is_over = sender.is_stopped or monotonic() - began >= webhooks.seconds
+            if len(sending) < AT_ONCE and not is_over:
+                for claim in courier.claim(AT_ONCE - len(sending), Counter(sending.values())):
+                    sending[threads.submit(courier.deliver, claim)] = claim.webhook_id
+            if not sending:
+                return done
+            for each in _completed(sending):
+                del sending[each]
+                done.count(each.result())
+
+
+def _completed(sending: Iterable[Future[bool | None]]) -> set[Future[bool | None]]:
+    """Wait until one is completed; return it, and those that are at nearly the same time."""
+    all_of_them = set(sending)
+    wait(all_of_them, return_when=FIRST_COMPLETED)
+    return wait(all_of_them, timeout=_TOGETHER_SECONDS).done
 
 
 def _change(connection: Connection, claim: Claim) -> Change | None:
-    found = changes_after(connection, claim.clinic_id, claim.seq - 1, limit=1)
+    found = changes_after(
+        connection, claim.clinic_id, claim.seq - 1, limit=1, values=claim.with_values
+    )
     return found[0] if found and found[0].seq == claim.seq else None
 
 
@@ -156,9 +200,21 @@ def _record(connection: Connection, claim: Claim, response: Response) -> None:
     if response.is_gone:
         disable(connection, claim, response.error)
         return
+    note_failed(connection, claim, _failure(claim, response, response.error))
+
+
+def _failure(claim: Claim, response: Response, error: str) -> NotAccepted:
     chance = random.random()  # noqa: S311 - spreads the load
+    asked, is_trial = response.retry_after, claim.failures >= REST_AFTER
     rest = None
-    if claim.failures >= REST_AFTER:
-        rest = pause_after(claim.rests + 1, chance, response.retry_after)
-    pause = pause_after(claim.attempts + 1, chance, response.retry_after)
-    note_failed(connection, claim, response.error, pause=pause, rest=rest)
+    if is_trial:
+        rest = pause_after(claim.rests + 1, chance, asked)
+    elif asked:
+        # A receiver that asks for a pause wants no other message during it.
+        rest = wanted_pause(asked)
+    return NotAccepted(
+        error=error,
+        pause=pause_after(claim.attempts + 1, chance, asked),
+        rest=rest,
+        is_trial=is_trial,
+    )

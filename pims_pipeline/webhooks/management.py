@@ -1,12 +1,13 @@
 """What operators do with webhooks: add, list, test, replay, rotate, remove."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
-from pims_pipeline.domain.webhooks.receivers import checked_url
+from pims_pipeline.domain.webhooks.receivers import Network, checked_url
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import Vault
@@ -21,11 +22,17 @@ from pims_pipeline.store.webhooks.endpoints import (
     webhook_by_id,
 )
 from pims_pipeline.webhooks.messages import message_id, ping_message, signed
-from pims_pipeline.webhooks.sending import Response, Sender
+from pims_pipeline.webhooks.sending import Response, Sender, check_literal_host
 
 
 def add(
-    engine: Engine, vault: Vault, slug: str, url: str, *, plain_allowed: bool
+    engine: Engine,
+    vault: Vault,
+    slug: str,
+    url: str,
+    *,
+    allowed: Sequence[Network],
+    with_values: bool = False,
 ) -> tuple[Webhook, str]:
     """Register a webhook; return it and its secret, which cannot be shown again.
 
@@ -34,18 +41,22 @@ def add(
         vault: Encrypts the secret.
         slug: The clinic.
         url: The receiver's address.
-        plain_allowed: Whether ``http`` is allowed.
+        allowed: Networks that may be called although they are not public; ``http`` is for these.
+        with_values: Whether its messages hold what fields had before and after: personal data.
 
     Raises:
         BadWebhookUrl: If no webhook may have that address.
         UnknownClinic, ClinicDeactivated: If the clinic cannot get one.
         WebhookExists: If it has one at that address.
     """
-    address = checked_url(url, plain_allowed=plain_allowed)
+    address = checked_url(url, plain_allowed=bool(allowed))
+    check_literal_host(address, allowed)
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)
         check_use(clinic, ClinicUse.SYNC)
-        webhook_id, secret = add_webhook(connection, vault, clinic, address)
+        webhook_id, secret = add_webhook(
+            connection, vault, clinic, address, with_values=with_values
+        )
         return webhook_by_id(connection, webhook_id), secret.text
 
 
@@ -111,5 +122,5 @@ def remove(engine: Engine, webhook_id: UUID) -> Webhook:
     """
     with transaction(engine) as connection:
         webhook = webhook_by_id(connection, webhook_id)
-        remove_webhook(connection, webhook_id)
+        remove_webhook(connection, webhook)
         return webhook

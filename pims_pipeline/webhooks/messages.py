@@ -1,11 +1,11 @@
 """Messages to webhooks, signed as Standard Webhooks describes.
 
-A message holds ids, names of fields and times. A receiver reads values from the change feed, with a
-key that may read them.
+A message holds ids, names of fields and times, and values only where the webhook was added so. A
+receiver reads values from the change feed, with a key that may read them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -34,13 +34,17 @@ class SignedMessage:
 
 
 def change_message(change: Change, clinic: str) -> bytes:
-    """The body of a change, in ``MOST_BYTES``; if need be, without the names of its fields."""
-    message = Message.of(change, clinic)
-    body = message.model_dump_json().encode()
+    """The body of a change, in ``MOST_BYTES``: if need be, without values, or names of fields."""
+    body = _body(change, clinic)
     if len(body) > MOST_BYTES:
-        data = message.data.model_copy(update={"fields": []})  # type: ignore[union-attr]  # of a change
-        body = message.model_copy(update={"data": data}).model_dump_json().encode()
+        body = _body(replace(change, values=None), clinic)
+    if len(body) > MOST_BYTES:
+        body = _body(replace(change, values=None, fields=()), clinic)
     return body
+
+
+def _body(change: Change, clinic: str) -> bytes:
+    return Message.of(change, clinic).model_dump_json().encode()
 
 
 def ping_message(clinic: str, now: datetime) -> bytes:

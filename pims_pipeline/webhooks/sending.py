@@ -4,9 +4,11 @@ A name is looked up, checked and connected to in one step, so that it cannot cha
 a receiver responds decides; what it says is neither kept nor shown.
 """
 
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from pims_pipeline.domain.webhooks.receivers import Network, may_be_called
+from pims_pipeline.domain.webhooks.receivers import BadWebhookUrl, Network, may_be_called
 from pims_pipeline.providers.http.client import (
     AddressRefused,
     RequestTimedOut,
@@ -23,6 +25,7 @@ from pims_pipeline.providers.http.client import (
     open_client,
     send,
 )
+from pims_pipeline.providers.http.errors import wait_asked_for
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.webhooks.messages import MOST_BYTES, SignedMessage
 
@@ -78,6 +81,11 @@ class Sender:
         for client in self._clients.values():
             client.close()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it sends no more."""
+        return self._stop.is_stopped
+
     def send(self, url: str, message: SignedMessage) -> Response:
         """Send a message, and return how it ended; raises only if it is stopped."""
         try:
@@ -116,6 +124,31 @@ class Sender:
             return self._clients[scheme]
 
 
+def check_literal_host(url: str, allowed: Sequence[Network]) -> None:
+    """Refuse a host that is an address, in any notation, if webhooks may not call it.
+
+    A name is not looked up: its addresses count when a message is sent.
+
+    Raises:
+        BadWebhookUrl: If it may not be called.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        host = "127.0.0.1"
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return
+    only_allowed = parts.scheme != "https"
+    addresses = [str(each[4][0]) for each in found]
+    if not all(may_be_called(each, allowed, only_allowed=only_allowed) for each in addresses):
+        raise BadWebhookUrl(
+            "a webhook's host must have public addresses only, or be in "
+            "PIMS_WEBHOOK_ALLOWED_NETWORKS; http:// is for the latter"
+        )
+
+
 def _meaning(response: httpx2.Response) -> Response:
     status = response.status_code
     if response.is_success:
@@ -124,10 +157,5 @@ def _meaning(response: httpx2.Response) -> Response:
         return Response("it responds with 410: it wants no more messages", is_gone=True)
     if response.is_redirect:
         return Response(f"it redirects ({status}), which is not followed")
-    return Response(f"status {status}", retry_after=_seconds(response.headers.get("retry-after")))
-
-
-def _seconds(text: str | None) -> float | None:
-    """The header in seconds; as a date it is not supported, and ignored."""
-    is_number = text is not None and text.isascii() and text.isdigit() and len(text) <= 9  # noqa: PLR2004 - no pause is longer
-    return float(text) if text is not None and is_number else None
+    wait = wait_asked_for(response, datetime.now(UTC))
+    return Response(f"status {status}", retry_after=wait)

@@ -77,6 +77,13 @@ def test_telemetry_and_retries_of_runs_are_off() -> None:
     assert config["run_retries"] == {"enabled": False}
 
 
+def test_a_slow_sensor_delays_no_other(postgres_instance: DagsterInstance) -> None:
+    """Delivering webhooks waits for receivers; other sensors launch syncs and deliver alerts."""
+    sensors = postgres_instance.get_sensor_settings()
+    assert sensors["use_threads"]
+    assert sensors["num_workers"] > 1
+
+
 def test_the_repository_s_own_instance_differs_only_in_what_needs_the_environment() -> None:
     theirs = yaml.safe_load(CONFIG.read_text())
     root = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())

@@ -72,7 +72,7 @@ class Hook:
 
 def hook_at(engine: Engine, vault: Vault, clinic: Clinic, receiver: Receiver) -> Hook:
     """Register a webhook at a receiver."""
-    webhook, secret = management.add(engine, vault, clinic.slug, receiver.url, plain_allowed=True)
+    webhook, secret = management.add(engine, vault, clinic.slug, receiver.url, allowed=LOOPBACK)
     return Hook(engine, vault, clinic, receiver, webhook.id, secret)
 
 

@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from ipaddress import ip_network
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from pims_pipeline.domain.webhooks.receivers import BadWebhookUrl, checked_url, may_be_called
 from pims_pipeline.webhooks.messages import SignedMessage
-from pims_pipeline.webhooks.sending import Response, Sender
+from pims_pipeline.webhooks.sending import Response, Sender, check_literal_host
 from pims_pipeline_tests.webhooks.conftest import LOOPBACK
 from pims_pipeline_tests.webhooks.receiver import Receiver, status
 
@@ -43,6 +44,13 @@ PRIVATE = [
     "2002:7f00:1::",
     "2001:0:7f00:1::",
     "::7f00:1",
+    "::ffff:0:7f00:1",
+    "64:ff9b:1::7f00:1",
+    "fec0::1",
+    "3fff::1",
+    "5f00::1",
+    "192.0.0.8",
+    "192.88.99.1",
     "not an address",
 ]
 
@@ -65,6 +73,8 @@ def test_an_operator_may_allow_networks() -> None:
     assert may_be_called("::ffff:10.1.2.3", allowed)
     assert may_be_called("fd00::7", allowed)
     assert not may_be_called("10.2.0.1", allowed)
+    # A tunnel through an allowed address that ends at this machine.
+    assert not may_be_called("2001:0:a01:1::80ff:fffe", allowed)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +114,35 @@ def test_this_machine_is_never_called_unless_allowed(receiver: Receiver, host: s
         assert sender.send(url, MESSAGE) == NOT_PUBLIC
         assert sender.send(url.replace("http:", "https:"), MESSAGE) == NOT_PUBLIC
     assert receiver.received == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "api.localhost.",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "10.0.0.1",
+        "[::1]",
+        "[::ffff:10.0.0.1]",
+        "169.254.169.254",
+    ],
+)
+def test_addresses_that_are_not_public_cannot_be_registered(host: str) -> None:
+    with pytest.raises(BadWebhookUrl, match="PIMS_WEBHOOK_ALLOWED_NETWORKS"):
+        check_literal_host(f"https://{host}:8443/hooks", ())
+
+
+def test_names_and_allowed_addresses_can_be_registered() -> None:
+    check_literal_host("https://localhost/", LOOPBACK)
+    check_literal_host("http://127.0.0.1/", LOOPBACK)
+    check_literal_host("https://93.184.216.34/", ())
+    check_literal_host("https://no-such-name.example/", ())
+    with pytest.raises(BadWebhookUrl):
+        check_literal_host("http://93.184.216.34/", LOOPBACK)
 
 
 Lookup = Callable[..., Any]
@@ -166,6 +205,25 @@ def test_the_next_address_is_tried_if_the_first_cannot_be_reached(
         assert sender.send(receiver.url.replace("127.0.0.1", "app.example"), MESSAGE) == Response()
     [got] = receiver.received
     assert got.headers["host"].startswith("app.example:")
+
+
+def test_an_address_that_does_not_respond_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", Names(["127.0.0.2", "127.0.0.1"]))
+    silent = ("127.0.0.2", int(receiver.url.rpartition(":")[2].partition("/")[0]))
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(silent)
+        listener.listen(0)
+        # Its queue is full: it drops further attempts.
+        for _ in range(2):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(silent)
+        with Sender(LOOPBACK, seconds=1) as sender:
+            url = receiver.url.replace("127.0.0.1", "app.example")
+            assert sender.send(url, MESSAGE) == Response()
 
 
 def test_a_proxy_of_the_environment_is_not_used(

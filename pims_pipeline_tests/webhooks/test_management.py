@@ -81,7 +81,7 @@ def test_a_new_encryption_key_covers_the_secrets_of_webhooks(hook: Hook) -> None
     with transaction(hook.engine) as connection:
         connection.execute(text("DELETE FROM webhooks"))
     webhook, secret = management.add(
-        hook.engine, Vault(old), hook.clinic.slug, hook.receiver.url, plain_allowed=True
+        hook.engine, Vault(old), hook.clinic.slug, hook.receiver.url, allowed=LOOPBACK
     )
 
     done = rotate_keys(hook.engine, Vault(new, [old]), run_id="pims credentials rotate")
@@ -106,12 +106,10 @@ def test_a_secret_that_cannot_be_decrypted_is_a_failure_and_loses_nothing(hook: 
 def test_an_address_is_registered_once_for_a_clinic(hook: Hook) -> None:
     with pytest.raises(WebhookExists):
         management.add(
-            hook.engine, hook.vault, hook.clinic.slug, hook.receiver.url, plain_allowed=True
+            hook.engine, hook.vault, hook.clinic.slug, hook.receiver.url, allowed=LOOPBACK
         )
     with pytest.raises(BadWebhookUrl):
-        management.add(
-            hook.engine, hook.vault, hook.clinic.slug, hook.receiver.url, plain_allowed=False
-        )
+        management.add(hook.engine, hook.vault, hook.clinic.slug, hook.receiver.url, allowed=())
     assert [each.id for each in management.find(hook.engine, hook.clinic.slug)] == [hook.id]
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+from anyio import from_thread
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -112,12 +113,35 @@ class PresentedKey:
             ApiError: As ``check``.
             DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
         """
+        with self._entered() as (key, connection):
+            yield self._accept(connection, key), connection
+
+    @contextmanager
+    def still_permitted(self) -> Iterator[Connection]:
+        """Yield another transaction of the caller's clinic, after a wait; checks the key again.
+
+        It may have been revoked, or may permit less by now. It is the same call, so that it counts
+        no second time.
+
+        Raises:
+            ApiError: As ``check``, but for 429.
+            DatabaseUnavailable: As ``clinic_transaction``.
+        """
+        with self._entered() as (key, connection):
+            self._check_rights(key)
+            yield connection
+
+    def has_left(self) -> bool:
+        """Whether the client has closed its connection; to be called in the thread of a route."""
+        return from_thread.run(self.request.is_disconnected)
+
+    @contextmanager
+    def _entered(self) -> Iterator[tuple[StoredApiKey, Connection]]:
         with transaction(self.context.engine) as connection:
             key = self._known(find_api_keys(connection, self.start, enters=True))
-            caller = self._accept(connection, key)
             if not key.is_entered:
                 enter_clinic(connection, key.clinic_id)
-            yield caller, connection
+            yield key, connection
 
     def _known(self, candidates: Sequence[StoredApiKey]) -> StoredApiKey:
         """Return the one of ``candidates`` that was sent, if it is valid.

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
-from pydantic import WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pims_pipeline.api.access.auth import GuardedRoute, ReadKey
 from pims_pipeline.api.changes import MOST_VALUES, FeedPosition
@@ -13,13 +13,32 @@ from pims_pipeline.api.examples import CHANGES
 from pims_pipeline.api.request_options import preferred_wait
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.domain.api_keys import READ_VALUES
+from pims_pipeline.store.queries.changes import newest_change
 from pims_pipeline.wire.feed.changes import ChangeList
 
 MOST_CHANGES = 1000
 _LARGEST = 2**63 - 1
+_LATEST = "latest"
 
 router = APIRouter(prefix="/api/changes", tags=["cases"], route_class=GuardedRoute)
 
+_After = Annotated[
+    Annotated[int, Field(ge=0, le=_LARGEST)] | None,
+    Query(
+        description="The `nextAfter` of the previous page; 0 for all changes, `latest` for those "
+        "from now on."
+    ),
+    BeforeValidator(lambda sent: None if sent == _LATEST else sent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": _LARGEST},
+                {"type": "string", "const": _LATEST},
+            ]
+        }
+    ),
+]
+"""None is the present end."""
 _Prefer = Annotated[
     list[str] | None,
     Header(
@@ -54,9 +73,7 @@ def list_changes(
     *,
     feed: Changes,
     key: ReadKey,
-    after: Annotated[
-        int, Query(ge=0, le=_LARGEST, description="The `nextAfter` of the previous page.")
-    ] = 0,
+    after: _After = 0,
     limit: Annotated[
         int, Query(ge=1, le=MOST_CHANGES, description="Number of changes, at most.")
     ] = 100,
@@ -74,14 +91,16 @@ def list_changes(
     Each change is returned once to a reader that always continues with `nextAfter`.
     """
     allowed = key.requiring(READ_VALUES) if values else key
-    position = FeedPosition(after, min(limit, MOST_VALUES) if values else limit, values)
+    most = min(limit, MOST_VALUES) if values else limit
     headers = {"Cache-Control": "no-store"}
     with allowed.clinic_transaction() as (caller, connection):
+        start = newest_change(connection, caller.clinic_id) if after is None else after
+        position = FeedPosition(start, most, values)
         found = feed.read(connection, caller.clinic_id, position)
     seconds = preferred_wait(prefer or [])
     if seconds and not found:
-        found, has_waited = feed.wait(caller.clinic_id, position, seconds)
+        found, has_waited = feed.wait(allowed, caller.clinic_id, position, seconds)
         if has_waited:
             headers["Preference-Applied"] = f"wait={seconds}"
-    page = ChangeList.of(found, after=after, limit=position.limit)
+    page = ChangeList.of(found, after=start, limit=most)
     return ModelResponse(page, headers=headers)

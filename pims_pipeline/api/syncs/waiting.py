@@ -7,8 +7,10 @@ after their sync: the pauses grow with the time waited, to a tenth of it.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 MOST_WAITERS = 64
 """At once, such as the clients of many clinics at the full hour; the server has more threads."""
@@ -30,6 +32,7 @@ class WaitingRoom:
     Args:
         stopping: Set when the process shuts down: waiting ends.
         places: How many requests may wait at once.
+        places_each: How many of them may be one clinic's.
         clock: Monotonic seconds.
     """
 
@@ -37,25 +40,32 @@ class WaitingRoom:
         self,
         stopping: threading.Event,
         places: int = MOST_WAITERS,
+        places_each: int = MOST_WAITERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stopping = stopping
         self._places = places
+        self._places_each = places_each
         self._clock = clock
         self._lock = threading.Lock()
         self._taken = 0
+        self._taken_by: Counter[UUID | None] = Counter()
 
     @contextmanager
-    def place(self) -> Iterator[bool]:
+    def place(self, clinic_id: UUID | None = None) -> Iterator[bool]:
         """Take a slot while the block runs; yields whether one was free."""
         with self._lock:
-            has_room = self._taken < self._places
+            has_room = self._taken < self._places and self._taken_by[clinic_id] < self._places_each
             self._taken += has_room
+            self._taken_by[clinic_id] += has_room
         try:
             yield has_room
         finally:
             with self._lock:
                 self._taken -= has_room
+                self._taken_by[clinic_id] -= has_room
+                if not self._taken_by[clinic_id]:
+                    del self._taken_by[clinic_id]
 
     def polls(self, seconds: float) -> Iterator[None]:
         """Yield when to poll: at once, after growing pauses, and when time is up.

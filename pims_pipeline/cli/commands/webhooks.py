@@ -16,9 +16,11 @@ from pims_pipeline.cli.terminal.options import (
     json_option,
     slug_argument,
 )
+from pims_pipeline.cli.terminal.secrets import piped_secrets
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.composition import webhook_networks
+from pims_pipeline.domain.webhooks.receivers import shown_url
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.webhooks.endpoints import Webhook
@@ -37,29 +39,39 @@ webhook_argument = click.argument("webhook_id", metavar="ID", type=click.UUID)
 def webhooks() -> None:
     """Send changes of cases to web addresses, as signed messages.
 
-    Messages follow Standard Webhooks. They hold ids and names of fields, never values. The sensor
-    `webhooks` delivers them.
+    Messages follow Standard Webhooks. They hold ids and names of fields, and values only with
+    `--values`. The sensor `webhooks` delivers them.
     """
 
 
 @webhooks.command(epilog=examples("pims webhooks add riverbend https://app.example/hooks"))
 @slug_argument
 @click.argument("url", metavar="URL")
+@click.option(
+    "--values",
+    "with_values",
+    is_flag=True,
+    help="Send what fields had before and after, too: names, phone numbers, notes. They then leave "
+    "for the receiver.",
+)
 @json_option("the webhook as `pims webhooks list` does, with its `secret`")
 @click.pass_obj
-def add(settings: Settings, *, slug: str, url: str, as_json: bool) -> None:
+def add(settings: Settings, *, slug: str, url: str, with_values: bool, as_json: bool) -> None:
     """Add a webhook to a clinic, and show its signing secret once.
 
     It gets every change from now on. URL begins with https://; its host must have public addresses
-    only, or be in PIMS_WEBHOOK_ALLOWED_NETWORKS. Standard output holds only the secret.
+    only, or be in PIMS_WEBHOOK_ALLOWED_NETWORKS. `-` reads it from standard input, which no other
+    process sees. Standard output holds only the secret.
     """
+    address = piped_secrets(["address"])["address"] if url == "-" else url
     with open_store(settings) as store:
         webhook, secret = management.add(
             store.engine,
             store.vault,
             slug,
-            url,
-            plain_allowed=bool(settings.webhook_allowed_networks),
+            address,
+            allowed=webhook_networks(settings),
+            with_values=with_values,
         )
     _show_secret(webhook, secret, as_json=as_json)
 
@@ -84,7 +96,7 @@ def list_all(settings: Settings, *, slug: str | None, as_json: bool) -> None:
             (
                 str(each.id),
                 each.clinic,
-                each.url,
+                shown_url(each.url),
                 each.status.value,
                 str(each.waiting),
                 str(each.failures),

@@ -5,9 +5,12 @@ arguments: it has no encryption key, and no database URL but that of Dagster's s
 """
 
 import argparse
+import logging
+import os
 import signal
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,5 +111,14 @@ def main() -> None:
             given.workspace, code_server, given.host, given.port, lambda app: BrowserGuard(app, own)
         )
     except KeyboardInterrupt:
-        # Ctrl-C is the normal end.
-        sys.exit(0)
+        # Ctrl-C is the normal end. A thread of the daemon may wait for a sensor, whose code server
+        # is stopped after this process: the interpreter would wait for that thread.
+        _end_at_once()
+
+
+def _end_at_once() -> None:
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)

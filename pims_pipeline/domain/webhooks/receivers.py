@@ -17,6 +17,13 @@ LONGEST_URL = 2000
 _NOT_IN_URLS = re.compile(r'[\x00-\x20\x7f"<>\\^`{|}]')
 Network = IPv4Network | IPv6Network
 _NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")
+_NOT_PUBLIC = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("3fff::/20"),
+)
+"""Networks for special purposes that not every version of Python knows."""
 
 
 class BadWebhookUrl(UserFacingError, ValueError):
@@ -49,6 +56,16 @@ def checked_url(text: str, *, plain_allowed: bool) -> str:
     return text
 
 
+def shown_url(url: str) -> str:
+    """A webhook's address as it may be shown: without its query, which may hold a token.
+
+    >>> shown_url("https://app.example/hooks?token=7")
+    'https://app.example/hooks?…'
+    """
+    start, mark, _ = url.partition("?")
+    return f"{start}?…" if mark else start
+
+
 def _parts(text: str) -> SplitResult | None:
     """The parts of a web address; None if it is none."""
     if len(text) > LONGEST_URL or not text.isascii() or _NOT_IN_URLS.search(text):
@@ -77,14 +94,16 @@ def may_be_called(address: str, allowed: Sequence[Network], *, only_allowed: boo
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    candidates = (found, *_embedded(found))
-    if any(each in network for each in candidates for network in allowed):
+    if _is_in(found, allowed):
         return True
-    return not only_allowed and all(_is_public(each) for each in candidates[1:] or candidates)
+    return all(
+        _is_in(each, allowed) or (not only_allowed and _is_public(each))
+        for each in _embedded(found) or (found,)
+    )
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    """The IPv4 address that packets to an IPv6 address reach in the end, if there is one."""
+    """The IPv4 addresses that packets to an IPv6 address reach in the end, if there are any."""
     if isinstance(address, IPv4Address):
         return []
     if address in _NAT64:
@@ -93,5 +112,12 @@ def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
     return [each for each in found if each is not None]
 
 
+def _is_in(address: IPv4Address | IPv6Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    return address.is_global and not (address.is_multicast or address.is_reserved)
+    if address.is_multicast or address.is_reserved or _is_in(address, _NOT_PUBLIC):
+        return False
+    # What IPv6 has outside of that network is of sites, or not assigned.
+    return address.is_global and (isinstance(address, IPv4Address) or address in _UNICAST)

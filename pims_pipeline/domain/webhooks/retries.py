@@ -6,7 +6,8 @@ from enum import StrEnum
 GIVE_UP_AFTER = timedelta(days=3)
 """How long a message is retried before its webhook is disabled."""
 REST_AFTER = 5
-"""After how many failures in a row a webhook gets one message at a time, with growing pauses."""
+"""How many messages in a row must fail at their first attempt until a webhook gets one message at a
+time, with growing pauses."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(hours=6)
 _GROWTH = 4
@@ -36,5 +37,9 @@ def pause_after(attempts: int, chance: float, wanted: float | None = None) -> ti
     steps = min(attempts - 1, _MOST_STEPS)
     growth: int = _GROWTH**steps
     pause = min(_FIRST_PAUSE * growth, _LONGEST_PAUSE) * (0.8 + 0.4 * chance)
-    asked = min(timedelta(seconds=wanted or 0), _LONGEST_PAUSE)
-    return max(pause, asked)
+    return max(pause, wanted_pause(wanted or 0))
+
+
+def wanted_pause(seconds: float) -> timedelta:
+    """The pause that a receiver asks for, up to the longest."""
+    return timedelta(seconds=min(seconds, _LONGEST_PAUSE.total_seconds()))

@@ -8,6 +8,7 @@ import sys
 
 from pims_pipeline.dagster_names import DEFINITIONS_MODULE
 from pims_pipeline.orchestration._dagster_private import RUN_MODULES, serve_code
+from pims_pipeline.orchestration.code_server.ending import ENDING
 from pims_pipeline.orchestration.code_server.fork_server import CAN_FORK, start_fork_server
 from pims_pipeline.orchestration.code_server.run_processes import RunContext, end_runs
 from pims_pipeline.providers.registry import registry
@@ -41,7 +42,7 @@ def main(*, ends_runs: bool = False) -> None:
     if CAN_FORK:
         start_fork_server(run_modules())
     try:
-        serve_code(sys.argv[1:], RunContext() if CAN_FORK else None)
+        serve_code(sys.argv[1:], RunContext() if CAN_FORK else None, on_end=ENDING.stop)
     finally:
         if ends_runs:
             end_runs(END_SECONDS)

@@ -8,6 +8,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.dagster_names import WEBHOOKS_SENSOR
+from pims_pipeline.orchestration.code_server.ending import ENDING
 from pims_pipeline.webhooks.delivery import Webhooks, deliver_due
 from pims_pipeline.webhooks.sending import Sender
 
@@ -25,6 +26,6 @@ def webhooks(
     store: dg.ResourceParam[Engine], webhook_delivery: dg.ResourceParam[Webhooks]
 ) -> dg.SkipReason:
     """Deliver what is due."""
-    with Sender(webhook_delivery.allowed) as sender:
+    with Sender(webhook_delivery.allowed, ENDING) as sender:
         done = deliver_due(store, webhook_delivery, sender)
     return dg.SkipReason(f"{done.accepted} messages delivered, {done.failed} failed")

@@ -8,6 +8,7 @@ lookup to the last byte of the body, with TLS and slow headers.
 Shared by vendors; what a response means belongs in an adapter.
 """
 
+import math
 import os
 import socket
 import threading
@@ -30,6 +31,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 """Far more than a month of any clinic's calendar; a longer body is not read."""
 
 _CHUNK_BYTES = 64 * 1024
+_HEAD_BYTES = 64 * 1024
+"""More than the headers of any response."""
 
 
 class RequestTimedOut(Exception):
@@ -59,6 +62,14 @@ class _Request:
     stop: StopSignal
     seconds: float
     deadline: float
+    bytes_left: float
+
+    def count(self, received: bytes) -> bytes:
+        """Count what arrived; a flood of headers or of tiny chunks ends as a long body does."""
+        self.bytes_left -= len(received)
+        if self.bytes_left < 0:
+            raise ResponseTooLarge
+        return received
 
     def check(self) -> None:
         self.stop.check()
@@ -81,8 +92,9 @@ def _request() -> _Request | None:
 
 
 @contextmanager
-def _requesting(stop: StopSignal, seconds: float) -> Iterator[_Request]:
-    request = _current.request = _Request(stop, seconds, time.monotonic() + seconds)
+def _requesting(stop: StopSignal, seconds: float, most_bytes: float) -> Iterator[_Request]:
+    deadline = time.monotonic() + seconds
+    request = _current.request = _Request(stop, seconds, deadline, most_bytes)
     try:
         yield request
     finally:
@@ -168,7 +180,8 @@ def send(
         request: Built by the client.
         stop: Ends the request when it is stopped.
         seconds: The timeout of the whole request.
-        max_bytes: The limit of the body, decoded; ``MAX_BODY_BYTES`` when None.
+        max_bytes: The limit of the body, decoded; ``MAX_BODY_BYTES`` when None. If it is set, all
+            that arrives is limited too.
 
     Raises:
         RequestTimedOut: If it is not complete in time.
@@ -178,7 +191,7 @@ def send(
     """
     limit = MAX_BODY_BYTES if max_bytes is None else max_bytes
     with (
-        _requesting(stop, seconds) as limits,
+        _requesting(stop, seconds, _most_received(max_bytes)) as limits,
         closing(client.send(request, stream=True)) as response,
     ):
         if len(response.headers.get_list("content-encoding", split_commas=True)) > 1:
@@ -200,6 +213,10 @@ def send(
     )
 
 
+def _most_received(max_bytes: int | None) -> float:
+    return math.inf if max_bytes is None else 2 * max_bytes + _HEAD_BYTES
+
+
 class _LimitedStream(httpcore2.NetworkStream):
     """A connection whose reads wait in short intervals."""
 
@@ -215,7 +232,8 @@ class _LimitedStream(httpcore2.NetworkStream):
             request.check()
             silent_for = max(silent_until - time.monotonic(), 0.001)
             try:
-                return self._stream.read(max_bytes, request.at_most(min(POLL_SECONDS, silent_for)))
+                wait_for = request.at_most(min(POLL_SECONDS, silent_for))
+                return request.count(self._stream.read(max_bytes, wait_for))
             except httpcore2.ReadTimeout:
                 request.check()
                 if time.monotonic() >= silent_until:
@@ -267,10 +285,10 @@ class _LimitedBackend(httpcore2.SyncBackend):
         def open_stream(seconds: float | None) -> httpcore2.NetworkStream:
             if self._may_connect is None:
                 return connect(host, timeout=seconds)
-            return _first_connected(
-                lambda address: connect(address, timeout=seconds),
-                _checked_addresses(host, port, self._may_connect),
-            )
+            addresses = _checked_addresses(host, port, self._may_connect)
+            # One that does not respond must leave time for the next.
+            each = None if seconds is None else seconds / len(addresses)
+            return _first_connected(lambda address: connect(address, timeout=each), addresses)
 
         return _open_limited(open_stream, timeout)
 

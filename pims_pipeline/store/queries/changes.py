@@ -90,6 +90,12 @@ def changes_after(
     ]
 
 
+def newest_change(connection: Connection, clinic_id: UUID) -> int:
+    """The number of the clinic's last change that is committed; 0 if it has none."""
+    newest = "SELECT max(seq) FROM case_events WHERE clinic_id = :clinic_id"
+    return int(connection.scalar(text(newest), {"clinic_id": clinic_id}) or 0)
+
+
 def last_change(connection: Connection) -> int:
     """The largest number that was ever drawn, of any clinic; 0 if none was.
 
@@ -102,5 +108,12 @@ def _values(text_of_changes: str | None) -> Mapping[str, Any] | None:
     if text_of_changes is None:
         return None
     value = json_value(text_of_changes)
-    # As ``case_history`` shows what Python cannot hold.
-    return value if isinstance(value, dict) else {"notAnObject": [None, value]}
+    if not isinstance(value, dict):
+        # As ``case_history`` shows what Python cannot hold.
+        return {"notAnObject": [None, value]}
+    # A row that another program wrote must not stop the feed for ever.
+    return {name: each if _is_pair(each) else [None, each] for name, each in value.items()}
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2  # noqa: PLR2004 - before and after

@@ -16,6 +16,7 @@ from sqlalchemy import (
 from pims_pipeline.domain.webhooks.retries import WebhookStatus
 from pims_pipeline.store.tables.columns import (
     clinic_id,
+    false_by_default,
     id_column,
     integer,
     metadata,
@@ -34,8 +35,10 @@ webhooks = Table(
     # The secrets that messages are signed with.
     Column("encrypted_data", LargeBinary, nullable=False),
     text_column("key_id"),
+    # Whether messages hold what fields had before and after.
+    false_by_default("with_values"),
     text_column("status", default=WebhookStatus.ACTIVE.value),
-    # Deliveries that failed since the last one that did not.
+    # Changes that it did not accept at first, since the last that it did.
     integer("failures"),
     # How often since then one change was sent to see whether it arrives.
     integer("rests"),

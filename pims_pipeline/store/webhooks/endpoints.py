@@ -1,4 +1,8 @@
-"""Registered webhooks: adding, listing, rotating secrets, replaying, removing."""
+"""Registered webhooks: adding, listing, rotating secrets, replaying, removing.
+
+What decides which changes a webhook gets holds the clinic's lock, as writers of changes do: each
+change is written before or after it. Deliveries are locked before their webhook, as a worker does.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,7 +37,8 @@ class Webhook:
 
     Attributes:
         url: May hold a token of the receiver's: no log line has it.
-        failures: Deliveries that failed since the last one that did not.
+        with_values: Whether its messages hold what fields had before and after: personal data.
+        failures: Changes that it did not accept at first, since the last that it did.
         last_error: Why the last one failed; None after one that did not.
         waiting: Changes that are not delivered yet.
     """
@@ -42,6 +47,7 @@ class Webhook:
     clinic_id: UUID
     clinic: str
     url: str = field(repr=False)
+    with_values: bool
     status: WebhookStatus
     failures: int
     last_error: str | None
@@ -52,13 +58,22 @@ class Webhook:
 
 
 def add_webhook(
-    connection: Connection, vault: Vault, clinic: Clinic, url: str
+    connection: Connection, vault: Vault, clinic: Clinic, url: str, *, with_values: bool
 ) -> tuple[UUID, SigningSecret]:
     """Register a webhook, which gets all changes from now on; return its id and its secret.
+
+    Args:
+        connection: In a transaction.
+        vault: Encrypts the secret.
+        clinic: Whose changes it gets.
+        url: Its address.
+        with_values: See ``Webhook``.
 
     Raises:
         WebhookExists: If the clinic has one at that address.
     """
+    # Otherwise a sync that is writing now would commit changes later without a delivery.
+    lock_clinic(connection, clinic.id)
     webhook_id, secret = uuid4(), new_secret()
     envelope = sealed(vault, clinic.id, webhook_id, [secret])
     try:
@@ -70,6 +85,7 @@ def add_webhook(
                     url=url,
                     encrypted_data=envelope.data,
                     key_id=envelope.key_id,
+                    with_values=with_values,
                 )
             )
     except IntegrityError as error:
@@ -118,6 +134,7 @@ def _webhook(row: Row[Any]) -> Webhook:
         clinic_id=row.clinic_id,
         clinic=row.slug,
         url=row.url,
+        with_values=row.with_values,
         status=WebhookStatus(row.status),
         failures=row.failures,
         last_error=row.last_error,
@@ -193,6 +210,12 @@ def replay(connection: Connection, webhook: Webhook, after: int | None) -> int:
     """
     # So that no writer adds changes in between: each is in the outbox once.
     lock_clinic(connection, webhook.clinic_id)
+    # Another session may have removed it in the meantime.
+    webhook = webhook_by_id(connection, webhook.id)
+    count = connection.execute(
+        text(_REPLAY),
+        {"id": webhook.id, "clinic_id": webhook.clinic_id, "after": after},
+    ).rowcount
     connection.execute(
         text(
             "UPDATE webhooks SET status = 'active', disabled_at = NULL, failures = 0, rests = 0, "
@@ -200,10 +223,7 @@ def replay(connection: Connection, webhook: Webhook, after: int | None) -> int:
         ),
         {"id": webhook.id},
     )
-    return connection.execute(
-        text(_REPLAY),
-        {"id": webhook.id, "clinic_id": webhook.clinic_id, "after": after},
-    ).rowcount
+    return count
 
 
 _REPLAY = """
@@ -218,9 +238,14 @@ _REPLAY = """
 """.replace(":largest", str(2**63 - 1))
 
 
-def remove_webhook(connection: Connection, webhook_id: UUID) -> None:
+def remove_webhook(connection: Connection, webhook: Webhook) -> None:
     """Remove a webhook, with what is not delivered to it."""
-    connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id))
+    # A sync that adds deliveries for a webhook that vanishes would fail.
+    lock_clinic(connection, webhook.clinic_id)
+    connection.execute(
+        delete(webhook_deliveries).where(webhook_deliveries.c.webhook_id == webhook.id)
+    )
+    connection.execute(delete(webhooks).where(webhooks.c.id == webhook.id))
 
 
 def disabled_webhooks(connection: Connection) -> dict[UUID, list[DisabledWebhook]]:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from pims_pipeline.domain.webhooks.receivers import shown_url
 from pims_pipeline.store.queries.changes import Change
 from pims_pipeline.store.webhooks.endpoints import Webhook
 from pims_pipeline.wire.feed.changes import ChangeOfCase
@@ -13,7 +14,7 @@ from pims_pipeline.wire.shape import LEFT_OUT_IF_NONE, Model, Timestamp
 
 
 class ChangeAtClinic(ChangeOfCase):
-    """A change with the slug of its clinic; never with values."""
+    """A change with the slug of its clinic; with values only where a webhook was added so."""
 
     clinic: str
 
@@ -27,8 +28,8 @@ class Message(Model):
 
     @classmethod
     def of(cls, change: Change, clinic: str) -> Self:
-        """Build it from a change, without values."""
-        facts = ChangeOfCase.of(change).model_dump(exclude={"values"}, by_alias=False)
+        """Build it from a change, with its values if they were read."""
+        facts = ChangeOfCase.of(change).model_dump(by_alias=False)
         return cls(
             type=f"case.{change.kind.value}",
             timestamp=change.occurred_at,
@@ -41,7 +42,8 @@ class WebhookDocument(Model):
 
     id: UUID
     clinic: str
-    url: str
+    url: Annotated[str, Field(description="Without its query, which may hold a token.")]
+    values: Annotated[bool, Field(description="Whether messages hold values.")]
     status: Literal["active", "disabled"]
     waiting: int
     failures: int
@@ -57,7 +59,8 @@ class WebhookDocument(Model):
         return cls(
             id=webhook.id,
             clinic=webhook.clinic,
-            url=webhook.url,
+            url=shown_url(webhook.url),
+            values=webhook.with_values,
             status=webhook.status.value,
             waiting=webhook.waiting,
             failures=webhook.failures,

@@ -16,7 +16,7 @@ def test_what_a_sync_changes_is_delivered(deployment: DagsterDeployment, sources
     definitions = code_location(replace(sources, webhook_networks=LOOPBACK), partition_start=START)
     with running_receiver() as receiver:
         _, secret = management.add(
-            deployment.engine, sources.open_vault(), "alder", receiver.url, plain_allowed=True
+            deployment.engine, sources.open_vault(), "alder", receiver.url, allowed=LOOPBACK
         )
         deployment.book("alder", days(0, 2))
         assert deployment.sync("inbound_sync", ["alder"], days(0, 2)).success

@@ -109,7 +109,9 @@ def clinic_after_first_day(engine: Engine, name: int) -> Clinic:
         )
         vendor = FakeVendor(clinic.zone)
         put_credentials(connection, Vault(bytes(32)), clinic, vendor.credentials.to_mapping())
-        add_webhook(connection, Vault(bytes(32)), clinic, "https://app.example/hooks")
+        add_webhook(
+            connection, Vault(bytes(32)), clinic, "https://app.example/hooks", with_values=False
+        )
     first_day(vendor)
     full_sync(engine, clinic, vendor, 1)
     return clinic

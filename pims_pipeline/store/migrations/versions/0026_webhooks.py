@@ -78,6 +78,7 @@ def _create_webhooks() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("encrypted_data", sa.LargeBinary(), nullable=False),
         sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("with_values", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("status", sa.Text(), server_default=sa.text("'active'"), nullable=False),
         sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("rests", sa.Integer(), server_default=sa.text("0"), nullable=False),

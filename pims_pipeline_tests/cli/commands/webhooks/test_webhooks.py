@@ -48,6 +48,15 @@ def test_the_secret_is_alone_on_standard_output(pims: Pims) -> None:
     assert line not in done.stderr
 
 
+def test_an_address_with_a_token_is_piped_in_and_not_shown(pims: Pims) -> None:
+    url = "https://app.example/hooks?token=hush-hush"
+    added = pims("webhooks", "add", register(pims), "-", "--json", typed=f"{url}\n")
+
+    assert document(added)["url"] == "https://app.example/hooks?…"
+    for listed in (pims("webhooks", "list"), pims("webhooks", "list", "--json")):
+        assert "hush-hush" not in listed.stdout
+
+
 def test_a_receiver_that_refuses_is_reported_in_one_line(pims: Pims, receiver: Receiver) -> None:
     slug = register(pims)
     id_ = document(pims("webhooks", "add", slug, receiver.url, "--json", **ALLOWED))["id"]
