@@ -4,6 +4,8 @@ SHELL := /bin/sh
 
 # The Python that makes the virtual environment: make setup PYTHON=python3.12
 PYTHON ?= python3
+# Python keeps what it has compiled: the tests start hundreds of processes that import the program.
+export PYTHONDONTWRITEBYTECODE :=
 # The number of test processes.
 WORKERS ?= 2
 # make soak plays this many times the programs of make test.

@@ -5,6 +5,7 @@ database of its own. Fixtures of one room belong in its conftest; helpers to imp
 module of their own, such as ``databases``.
 """
 
+import gc
 import multiprocessing
 import os
 import secrets
@@ -32,6 +33,7 @@ from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.adoption.shared_database import shared_template
 from pims_pipeline_tests.databases import Databases, database_copied_from, in_our_schema
+from pims_pipeline_tests.engines import Engines
 from pims_pipeline_tests.one_connection import one_connection_each
 
 
@@ -50,6 +52,16 @@ def pytest_configure() -> None:
     # How long an example takes says something about the machine.
     settings.register_profile("without deadlines", settings(), deadline=None)
     settings.load_profile("without deadlines")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what was imported and collected.
+
+    That is a million objects and stays to the end. Searching them again and again for garbage took
+    a sixth of the run.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 _certificates = cache(httpcore2.default_ssl_context)
@@ -123,12 +135,17 @@ def empty_database_url(server_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def engines() -> Engines:
+    """The engines of this test process."""
+    return Engines()
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, engines: Engines) -> Iterator[Engine]:
     """An engine on a migrated, empty database for this test alone."""
-    engine = create_engine(database_url)
-    yield engine
-    engine.dispose()
+    with engines.lent(database_url) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

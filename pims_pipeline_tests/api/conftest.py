@@ -15,20 +15,20 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.api_keys import create_api_key
-from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.api.support.clock import Clock
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster
 from pims_pipeline_tests.api.support.keys import MakeKey
 from pims_pipeline_tests.api.support.sync_api import SyncApi
+from pims_pipeline_tests.engines import Engines
 
 
 @pytest.fixture
-def api_engine(engine: Engine) -> Iterator[Engine]:
+def api_engine(engine: Engine, engines: Engines) -> Iterator[Engine]:
     """Connects to the test's database as the API does."""
-    api_engine = create_engine(let_api_log_in(engine))
-    yield api_engine
-    api_engine.dispose()
+    with engines.lent(let_api_log_in(engine)) as api_engine:
+        yield api_engine
 
 
 @pytest.fixture

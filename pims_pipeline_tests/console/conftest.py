@@ -20,10 +20,11 @@ from pims_pipeline.domain.console.operators import OperatorRole
 from pims_pipeline.operations.operators import passwords
 from pims_pipeline.operations.operators.accounts import create_operator
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.console.browsers import ADDRESS, PASSWORD, Browser, SignIn
 from pims_pipeline_tests.console.runs import NotedRuns
+from pims_pipeline_tests.engines import Engines
 
 Build = Callable[..., FastAPI]
 
@@ -39,11 +40,10 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def api_engine(engine: Engine) -> Iterator[Engine]:
+def api_engine(engine: Engine, engines: Engines) -> Iterator[Engine]:
     """Connects to the test's database as the API does, with one connection."""
-    api_engine = create_engine(let_api_log_in(engine), pool_size=1)
-    yield api_engine
-    api_engine.dispose()
+    with engines.lent(let_api_log_in(engine), pool_size=1) as api_engine:
+        yield api_engine
 
 
 @pytest.fixture

@@ -4,10 +4,14 @@ Everything generated obeys the contracts of the types (aware UTC times, business
 in the clinic's zone, each identity once per listing). Text holds many scripts, but no NUL
 and no lone surrogates, which no Postgres column can hold; rules that must accept those
 have tests of their own.
+
+A strategy is made once, not in each draw: Hypothesis checks every new one, which takes longer than
+drawing from it.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -62,18 +66,45 @@ zones = st.sampled_from(ZONES).map(ZoneInfo)
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive limits
 days = st.dates(date(2020, 1, 1), date(2030, 12, 31))
 
+_uuids = st.uuids()
+_slugs = st.from_regex(r"[a-z0-9][a-z0-9-]{1,39}", fullmatch=True)
+_zone_names = st.sampled_from(ZONES)
+_provider_types = st.sampled_from(["idexx_neo", "fake"])
+_booleans = st.booleans()
+_hours, _minutes = st.integers(0, 23), st.integers(0, 59)
+_durations = st.integers(0, 240)
+_common_statuses, _common_types = st.sampled_from(STATUSES), st.sampled_from(TYPES)
+_statuses, _types = _common_statuses | _words, _common_types | _words
+_maybe_identities = st.none() | identities
+_maybe_case_types = st.none() | st.sampled_from(CaseType)
+_maybe_moments = st.none() | moments
+_offsets = st.integers(0, 3)
+_maybe_feline = st.sampled_from([None, "Feline"])
+_mostly_appointments = st.sampled_from([*[RecordKind.APPOINTMENT] * 4, *RecordKind])
+_days_around = st.none() | st.dates(WEEK.start - timedelta(days=2), WEEK.end + timedelta(days=2))
+
+
+@cache
+def _up_to(last: int) -> SearchStrategy[int]:
+    return st.integers(0, last)
+
+
+@cache
+def _one_of(kinds: tuple[RecordKind, ...]) -> SearchStrategy[RecordKind]:
+    return st.sampled_from(kinds)
+
 
 @st.composite
 def clinics(draw: st.DrawFn) -> Clinic:
     """Any clinic that may be stored."""
     return Clinic(
-        id=draw(st.uuids()),
-        slug=draw(st.from_regex(r"[a-z0-9][a-z0-9-]{1,39}", fullmatch=True)),
+        id=draw(_uuids),
+        slug=draw(_slugs),
         name=draw(_words),
-        timezone=draw(st.sampled_from(ZONES)),
-        provider_type=draw(st.sampled_from(["idexx_neo", "fake"])),
+        timezone=draw(_zone_names),
+        provider_type=draw(_provider_types),
         provider_base_url="https://pims.example.test",
-        is_active=draw(st.booleans()),
+        is_active=draw(_booleans),
     )
 
 
@@ -81,7 +112,7 @@ def clinics(draw: st.DrawFn) -> Clinic:
 def date_ranges(draw: st.DrawFn, max_days: int = 40) -> DateRange:
     """A range of at most ``max_days`` business dates."""
     start = draw(days)
-    return DateRange(start, start + timedelta(days=draw(st.integers(0, max_days - 1))))
+    return DateRange(start, start + timedelta(days=draw(_up_to(max_days - 1))))
 
 
 patients = st.builds(
@@ -102,46 +133,47 @@ def appointments(
     kinds: Sequence[RecordKind] = tuple(RecordKind),
 ) -> PimsAppointment:
     """Any appointment whose business date lies in ``window``."""
-    day = window.start + timedelta(days=draw(st.integers(0, len(window) - 1)))
-    wall_clock = datetime.combine(day, time(draw(st.integers(0, 23)), draw(st.integers(0, 59))))
+    day = window.start + timedelta(days=draw(_up_to(len(window) - 1)))
+    wall_clock = datetime.combine(day, time(draw(_hours), draw(_minutes)))
     start = local_to_utc(wall_clock, draw(zone))
     return PimsAppointment(
         appointment_id=draw(ids),
         scheduled_start=start,
-        scheduled_end=start + timedelta(minutes=draw(st.integers(0, 240))),
+        scheduled_end=start + timedelta(minutes=draw(_durations)),
         business_date=day,
-        status=draw(st.sampled_from(STATUSES) | _words),
-        consultation_id=draw(st.none() | identities),
-        appointment_type=draw(st.sampled_from(TYPES) | _words),
-        stated_type=draw(st.none() | st.sampled_from(CaseType)),
+        status=draw(_statuses),
+        consultation_id=draw(_maybe_identities),
+        appointment_type=draw(_types),
+        stated_type=draw(_maybe_case_types),
         patient=draw(patients),
         client=draw(clients),
         provider=draw(_maybe_words),
         room=draw(_maybe_words),
         reason=draw(_maybe_words),
         notes=draw(_maybe_words),
-        kind=draw(st.sampled_from(list(kinds))),
-        vendor_updated_at=draw(st.none() | moments),
+        kind=draw(_one_of(tuple(kinds))),
+        vendor_updated_at=draw(_maybe_moments),
     )
 
 
 @st.composite
 def calendar_entries(draw: st.DrawFn, ids: SearchStrategy[str]) -> PimsAppointment:
     """An appointment that differs from others in few ways, so that listings often agree."""
-    start = datetime(2026, 3, 5, 15, tzinfo=UTC) + timedelta(days=draw(st.integers(0, 3)))
+    start = datetime(2026, 3, 5, 15, tzinfo=UTC) + timedelta(days=draw(_offsets))
     return PimsAppointment(
         appointment_id=draw(ids),
         scheduled_start=start,
         scheduled_end=start + timedelta(minutes=30),
         business_date=start.date(),
-        status=draw(st.sampled_from(STATUSES)),
-        appointment_type=draw(st.sampled_from(TYPES)),
-        patient=Patient(name="Ада", species=draw(st.sampled_from([None, "Feline"]))),
+        status=draw(_common_statuses),
+        appointment_type=draw(_common_types),
+        patient=Patient(name="Ада", species=draw(_maybe_feline)),
         client=Client(name="Grace 吳"),
-        kind=draw(st.sampled_from([*[RecordKind.APPOINTMENT] * 4, *RecordKind])),
+        kind=draw(_mostly_appointments),
     )
 
 
+@cache
 def quarantined_records(ids: SearchStrategy[str]) -> SearchStrategy[QuarantinedRecord]:
     """An unreadable record, with or without an identity and a date, in or out of the week."""
 
@@ -154,8 +186,18 @@ def quarantined_records(ids: SearchStrategy[str]) -> SearchStrategy[QuarantinedR
             business_date=day,
         )
 
-    some_day = st.dates(WEEK.start - timedelta(days=2), WEEK.end + timedelta(days=2))
-    return st.builds(record, st.none() | ids, st.none() | some_day)
+    return st.builds(record, st.none() | ids, _days_around)
+
+
+@cache
+def _appointments_of(ids: SearchStrategy[str]) -> SearchStrategy[list[PimsAppointment]]:
+    entries = calendar_entries(ids) | appointments(ids=ids)
+    return st.lists(entries, max_size=6, unique_by=lambda entry: entry.appointment_id)
+
+
+@cache
+def _quarantined_of(ids: SearchStrategy[str], most: int) -> SearchStrategy[list[QuarantinedRecord]]:
+    return st.lists(quarantined_records(ids), max_size=most)
 
 
 @st.composite
@@ -168,14 +210,11 @@ def snapshots(
     max_quarantined: int = 2,
 ) -> Snapshot:
     """A listing of ``WEEK``; listings with few ``ids`` share appointments."""
-    entries = calendar_entries(ids) | appointments(ids=ids)
     return Snapshot(
         window=WEEK,
-        appointments=tuple(
-            draw(st.lists(entries, max_size=6, unique_by=lambda entry: entry.appointment_id))
-        ),
+        appointments=tuple(draw(_appointments_of(ids))),
         fetched_at=draw(fetched_at),
-        quarantined=tuple(draw(st.lists(quarantined_records(ids), max_size=max_quarantined))),
+        quarantined=tuple(draw(_quarantined_of(ids, max_quarantined))),
         proof=draw(proof),
     )
 
@@ -185,6 +224,12 @@ vitals = st.none() | st.builds(
     Vital, value=_numbers, raw_value=_words, raw_unit=st.sampled_from([None, "F", "lb", "kg"])
 )
 
+_names = st.lists(_words, max_size=3).map(tuple)
+_maybe_days = st.none() | days
+_maybe_soap_notes = st.none() | st.builds(SoapNotes, _words, _words, _words, _words)
+_maybe_vitals = st.none() | st.builds(Vitals, vitals, vitals, vitals, vitals)
+_maybe_patients = st.none() | patients
+
 
 @st.composite
 def consultations(
@@ -193,22 +238,21 @@ def consultations(
     appointment_ids: SearchStrategy[str] = identities,
 ) -> PimsConsultation:
     """Any consultation."""
-    names = st.lists(_words, max_size=3).map(tuple)
     return PimsConsultation(
         appointment_id=draw(appointment_ids),
         consultation_id=draw(identities),
-        consultation_date=draw(st.none() | days),
+        consultation_date=draw(_maybe_days),
         status=draw(_maybe_words),
-        soap_notes=draw(st.none() | st.builds(SoapNotes, _words, _words, _words, _words)),
+        soap_notes=draw(_maybe_soap_notes),
         notes=draw(_maybe_words),
-        vitals=draw(st.none() | st.builds(Vitals, vitals, vitals, vitals, vitals)),
-        diagnoses=draw(names),
-        treatments=draw(names),
-        declined_treatments=draw(names),
+        vitals=draw(_maybe_vitals),
+        diagnoses=draw(_names),
+        treatments=draw(_names),
+        declined_treatments=draw(_names),
         discharge_instructions=draw(_maybe_words),
         reason=draw(_maybe_words),
-        patient=draw(st.none() | patients),
-        is_finished=draw(st.booleans()),
+        patient=draw(_maybe_patients),
+        is_finished=draw(_booleans),
     )
 
 
