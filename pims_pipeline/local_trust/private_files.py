@@ -16,7 +16,8 @@ _PRIVATE_BUT_TRAVERSABLE = 0o710
 """For root: the embedded server runs as another user, whose group must reach its directory."""
 _OURS = frozenset({"dagster", "encryption.key", "start.lock"})
 """A home directory holds one of these once it was used."""
-_IN_NEW_VOLUMES = frozenset({"lost+found"})
+_NOT_OF_OTHERS = _OURS | {"logins", "logs", "lost+found", "postgres", "postgres.lock"}
+"""What else it may hold at first, or a new volume may."""
 
 
 class HomeNotPrivate(UserFacingError):
@@ -84,7 +85,7 @@ def close_to_others(directory: Path) -> None:
 
 def _check_that_it_is_ours(directory: Path) -> None:
     names = {each.name for each in directory.iterdir()}
-    if names - _IN_NEW_VOLUMES and not names & _OURS:
+    if names - _NOT_OF_OTHERS and not names & _OURS:
         raise HomeInUse(
             f"{directory} holds files of others, who could no longer reach them: set PIMS_HOME to "
             "a directory of its own, or close this one yourself (chmod 700)"

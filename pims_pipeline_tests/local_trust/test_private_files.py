@@ -72,7 +72,9 @@ def test_a_directory_that_was_open_to_others_is_closed(tmp_path: Path, wide: int
     assert mode(home) & 0o700 == 0o700
 
 
-@pytest.mark.parametrize("held", ["dagster", "encryption.key", "start.lock", "lost+found"])
+@pytest.mark.parametrize(
+    "held", ["dagster", "encryption.key", "start.lock", "lost+found", "postgres"]
+)
 def test_an_open_home_of_ours_or_a_new_volume_is_closed(tmp_path: Path, held: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
