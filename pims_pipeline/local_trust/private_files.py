@@ -16,7 +16,14 @@ _PRIVATE_BUT_TRAVERSABLE = 0o710
 """For root: the embedded server runs as another user, whose group must reach its directory."""
 _OURS = frozenset({"dagster", "encryption.key", "start.lock"})
 """A home directory holds one of these once it was used."""
-_NOT_OF_OTHERS = _OURS | {"logins", "logs", "lost+found", "postgres", "postgres.lock"}
+_NOT_OF_OTHERS = _OURS | {
+    "logins",
+    "logs",
+    "lost+found",
+    "postgres",
+    "postgres.initializing",
+    "postgres.lock",
+}
 """What else it may hold at first, or a new volume may."""
 
 
