@@ -7,7 +7,7 @@ from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.revision import check_migrated, newest_revision
-from pims_pipeline.store.database.tenancy import check_api_role
+from pims_pipeline.store.database.tenancy import CONSOLE_ROLE, check_api_role, has_console_role
 from pims_pipeline.store.diagnosis.pooling import Pooling, pooling_of
 from pims_pipeline.store.diagnosis.server import ServerFacts, server_facts
 
@@ -102,3 +102,8 @@ def check_api(installation: CheckedInstallation, _stop: StopSignal) -> Iterator[
     check_migrated(engine)
     check_api_role(engine)
     yield DoctorFinding.ok("the API's login sees one clinic at a time, and no secrets")
+    if not has_console_role(engine):
+        yield DoctorFinding.warning(
+            f"the API's login may not take the role {CONSOLE_ROLE}: the console shows no clinics",
+            "see console_role_missing in docs/runbook.md",
+        )

@@ -17,6 +17,7 @@ from pims_pipeline.store.database.engine import (
     schema_of,
     transaction,
 )
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.diagnosis.pooling import Pooling, pooling_of
 from pims_pipeline.store.diagnosis.server import ServerFacts, server_facts
 from pims_pipeline_tests.diagnosis.reports import report_of
@@ -182,6 +183,22 @@ def test_an_unreachable_database_shows_no_password(installation: CheckedInstalla
     assert report.status is FindingStatus.FAILED
     assert "cannot reach database" in report.findings[0].text
     assert "password-of-ours" not in str(report)
+
+
+def test_an_api_s_login_without_the_console_s_role_is_a_warning(
+    installation: CheckedInstallation, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_engine = create_engine(let_api_log_in(engine))
+    apis = replace(installation, api_engine=api_engine)
+    assert report_of(apis, "api").status is FindingStatus.OK
+    # Roles belong to the whole server, which other tests use.
+    monkeypatch.setattr(database, "has_console_role", lambda _: False)
+
+    report = report_of(apis, "api")
+
+    api_engine.dispose()
+    assert report.status is FindingStatus.WARNING
+    assert "may not take the role" in report.findings[-1].text
 
 
 def test_the_address_of_the_api_s_login_is_checked_too(
