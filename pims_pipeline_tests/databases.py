@@ -1,5 +1,7 @@
 """Databases of tests: copies of a template on the test run's server, used again after emptying.
 
+Their engines are used again as well.
+
 The server itself, and the fixtures that lend a database to a test, are in ``conftest``.
 """
 
@@ -10,8 +12,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 
+from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.adoption.schema_digest import row_versions, schema_digest
 
 OUR_SCHEMA = "pims"
@@ -105,6 +108,29 @@ class Databases:
         database = _Database(url, self._others)
         self._stack.callback(database.close)
         return database
+
+
+class Engines:
+    """Engines by address and size of their pool; no connection outlives its block.
+
+    SQLAlchemy keeps with an engine what it asked the server and the statements that it compiled, so
+    that the tests of one database do this once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int], Engine] = {}
+
+    @contextmanager
+    def lent(self, url: str, *, pool_size: int = 10) -> Iterator[Engine]:
+        """An engine for the length of the block; listeners that the block adds end with it."""
+        key = (url, pool_size)
+        if key not in self._kept:
+            self._kept[key] = create_engine(url, pool_size=pool_size)
+        engine = self._kept[key]
+        try:
+            yield engine.execution_options()
+        finally:
+            engine.dispose()
 
 
 class _Database:
