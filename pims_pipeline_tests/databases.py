@@ -111,24 +111,28 @@ class Databases:
 
 
 class Engines:
-    """Engines by address and size of their pool; no connection outlives its block.
+    """Engines by address and options; no connection outlives its use.
 
     SQLAlchemy keeps with an engine what it asked the server and the statements that it compiled, so
     that the tests of one database do this once.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int], Engine] = {}
+        self._kept: dict[tuple[object, ...], Engine] = {}
+
+    def create(self, url: str, **options: Any) -> Engine:
+        """See ``create_engine``. Listeners that are added to the engine are not kept."""
+        key = (url, *sorted(options.items()))
+        if key not in self._kept:
+            self._kept[key] = create_engine(url, **options)
+        return self._kept[key].execution_options()
 
     @contextmanager
-    def lent(self, url: str, *, pool_size: int = 10) -> Iterator[Engine]:
-        """An engine for the length of the block; listeners that the block adds end with it."""
-        key = (url, pool_size)
-        if key not in self._kept:
-            self._kept[key] = create_engine(url, pool_size=pool_size)
-        engine = self._kept[key]
+    def lent(self, url: str, **options: Any) -> Iterator[Engine]:
+        """An engine for the length of the block."""
+        engine = self.create(url, **options)
         try:
-            yield engine.execution_options()
+            yield engine
         finally:
             engine.dispose()
 

@@ -19,7 +19,7 @@ class LoopClock:
         def read(_: BaseEventLoop) -> float:
             return time.monotonic() + ahead[0]
 
-        BareLoop.time = read  # type: ignore[method-assign]  # asyncio has no other way
+        BareLoop.time = read  # type: ignore[assignment, method-assign]  # asyncio has no other way
 
     def forward(self, seconds: float) -> None:
         """Let so many seconds pass at once; never back."""
