@@ -6,8 +6,10 @@ The server itself, and the fixtures that lend a database to a test, are in ``con
 """
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -168,7 +170,7 @@ class _Database:
         """
         if self._connection.closed or not _is_usable(self._connection):
             self._connection = _connected(self.url)
-        self._connection.execute(_END_OTHERS)
+        _end_others(self._connection)
         if self._current_shape() != self._shape:
             unchanged = self._digest_of_others() == self._digest
             if not unchanged:
@@ -221,9 +223,10 @@ def _filled(connection: _Connection, tables: Sequence[sql.Identifier]) -> list[s
 
 
 _END_OTHERS = """
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+_END_SECONDS = 5.0
 _SHAPE = sql.SQL("""
     SELECT md5(string_agg(line, chr(10) ORDER BY line COLLATE "C")) FROM (
         SELECT row(oid, nspname, nspowner, nspacl)::text FROM pg_namespace
@@ -262,6 +265,16 @@ _SHAPE = sql.SQL("""
 _RESTART = """
     SELECT setval(seqrelid, seqstart, false) FROM pg_sequence
 """
+
+
+def _end_others(connection: _Connection) -> None:
+    """End the database's other sessions, most of which are about to end by themselves.
+
+    The server's own wait for their end looks ten times a second, which is longer than most tests.
+    """
+    deadline, pause = time.monotonic() + _END_SECONDS, Event()
+    while connection.execute(_END_OTHERS).fetchall() and time.monotonic() < deadline:
+        pause.wait(0.001)
 
 
 def _append_only(connection: _Connection) -> list[sql.Identifier]:
