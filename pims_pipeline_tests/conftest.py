@@ -32,8 +32,12 @@ from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.adoption.shared_database import shared_template
-from pims_pipeline_tests.databases import Databases, database_copied_from, in_our_schema
-from pims_pipeline_tests.engines import Engines
+from pims_pipeline_tests.databases import (
+    Databases,
+    Engines,
+    database_copied_from,
+    in_our_schema,
+)
 from pims_pipeline_tests.one_connection import one_connection_each
 
 

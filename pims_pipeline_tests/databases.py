@@ -1,17 +1,22 @@
 """Databases of tests: copies of a template on the test run's server, used again after emptying.
 
+Their engines are used again as well.
+
 The server itself, and the fixtures that lend a database to a test, are in ``conftest``.
 """
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Event
 from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 
+from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.adoption.schema_digest import row_versions, schema_digest
 
 OUR_SCHEMA = "pims"
@@ -107,6 +112,33 @@ class Databases:
         return database
 
 
+class Engines:
+    """Engines by address and options; no connection outlives its use.
+
+    SQLAlchemy keeps with an engine what it asked the server and the statements that it compiled, so
+    that the tests of one database do this once.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], Engine] = {}
+
+    def create(self, url: str, **options: Any) -> Engine:
+        """See ``create_engine``. Listeners that are added to the engine are not kept."""
+        key = (url, *sorted(options.items()))
+        if key not in self._kept:
+            self._kept[key] = create_engine(url, **options)
+        return self._kept[key].execution_options()
+
+    @contextmanager
+    def lent(self, url: str, **options: Any) -> Iterator[Engine]:
+        """An engine for the length of the block."""
+        engine = self.create(url, **options)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
 class _Database:
     """A copy of the template, and how it was before the first test.
 
@@ -138,7 +170,7 @@ class _Database:
         """
         if self._connection.closed or not _is_usable(self._connection):
             self._connection = _connected(self.url)
-        self._connection.execute(_END_OTHERS)
+        _end_others(self._connection)
         if self._current_shape() != self._shape:
             unchanged = self._digest_of_others() == self._digest
             if not unchanged:
@@ -191,9 +223,10 @@ def _filled(connection: _Connection, tables: Sequence[sql.Identifier]) -> list[s
 
 
 _END_OTHERS = """
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
+_END_SECONDS = 5.0
 _SHAPE = sql.SQL("""
     SELECT md5(string_agg(line, chr(10) ORDER BY line COLLATE "C")) FROM (
         SELECT row(oid, nspname, nspowner, nspacl)::text FROM pg_namespace
@@ -232,6 +265,16 @@ _SHAPE = sql.SQL("""
 _RESTART = """
     SELECT setval(seqrelid, seqstart, false) FROM pg_sequence
 """
+
+
+def _end_others(connection: _Connection) -> None:
+    """End the database's other sessions, most of which are about to end by themselves.
+
+    The server's own wait for their end looks ten times a second, which is longer than most tests.
+    """
+    deadline, pause = time.monotonic() + _END_SECONDS, Event()
+    while connection.execute(_END_OTHERS).fetchall() and time.monotonic() < deadline:
+        pause.wait(0.001)
 
 
 def _append_only(connection: _Connection) -> list[sql.Identifier]:

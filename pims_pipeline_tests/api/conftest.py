@@ -21,7 +21,7 @@ from pims_pipeline_tests.api.support.clock import Clock
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster
 from pims_pipeline_tests.api.support.keys import MakeKey
 from pims_pipeline_tests.api.support.sync_api import SyncApi
-from pims_pipeline_tests.engines import Engines
+from pims_pipeline_tests.databases import Engines
 
 
 @pytest.fixture

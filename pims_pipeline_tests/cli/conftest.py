@@ -19,7 +19,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.cli.invocation import KEY, SLUG, Pims, store_login
-from pims_pipeline_tests.databases import Databases
+from pims_pipeline_tests.databases import Databases, Engines
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 from pims_pipeline_tests.store.dagster_template import dagster_template
 
@@ -32,8 +32,11 @@ def databases(server_url: str) -> Iterator[Databases]:
 
 
 @pytest.fixture
-def pims(database_url: str, tmp_path: Path) -> Iterator[Pims]:
+def pims(
+    database_url: str, tmp_path: Path, engines: Engines, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Pims]:
     """The command line, on the test's database."""
+    monkeypatch.setattr("pims_pipeline.composition.create_engine", engines.create)
     settings: dict[str, str | None] = {
         **dict.fromkeys([*variable_names().values(), "HOST", "PORT"]),
         "PIMS_DATABASE_URL": database_url,

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.cli.invocation import Pims
 
 OF_A_NEW_CONNECTION = 4
@@ -15,7 +16,7 @@ OF_THE_REVISION = 2
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def sent(pims: Pims, monkeypatch: pytest.MonkeyPatch) -> list[object]:  # noqa: ARG001 - shares its engines
     """The statements that were sent, without COMMIT, which needs no cursor."""
     sent: list[object] = []
     execute: Callable[..., Any] = psycopg.Cursor.execute
@@ -25,6 +26,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return execute(cursor, query, *args, **options)
 
     monkeypatch.setattr(psycopg.Cursor, "execute", noting)
+    # Each command is a process of its own, with an engine that knows nothing of the server.
+    monkeypatch.setattr("pims_pipeline.composition.create_engine", create_engine)
     return sent
 
 

@@ -24,7 +24,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.console.browsers import ADDRESS, PASSWORD, Browser, SignIn
 from pims_pipeline_tests.console.runs import NotedRuns
-from pims_pipeline_tests.engines import Engines
+from pims_pipeline_tests.databases import Engines
 
 Build = Callable[..., FastAPI]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance
+from dagster._core.storage.sql import create_engine
 from sqlalchemy import Engine
+from sqlalchemy.pool import QueuePool
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
@@ -74,6 +76,11 @@ def sources(engine: Engine, vault: Vault, vendors: dict[str, FakeVendor]) -> Sou
     )
 
 
+def _engine_with_pool(url: str, **_: object) -> Engine:
+    """An engine of Dagster's that keeps its connections; by itself it opens one for each event."""
+    return create_engine(url, poolclass=QueuePool, connect_args={"check_same_thread": False})
+
+
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
     # A later upgrade begins where the stamps say. In memory none follows, and Dagster loads all its
@@ -81,6 +88,8 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
     for storage in ("runs", "event_log"):
         stamp = f"dagster._core.storage.{storage}.in_memory.stamp_alembic_rev"
         monkeypatch.setattr(stamp, lambda *_: None)
+        opens = f"dagster._core.storage.{storage}.in_memory.create_engine"
+        monkeypatch.setattr(opens, _engine_with_pool)
     with DagsterInstance.ephemeral() as instance:
         yield instance
 

@@ -110,13 +110,28 @@ def code_location(port: int) -> tuple[str, str]:
     return entry["versionKey"], entry["locationOrLoadError"]["__typename"]
 
 
-def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> None:
+def restart_code_server(process: "subprocess.Popen[str]", port: int) -> None:
+    """Kill the code server, and wait until the Dagster UI has found another one."""
+    before, _ = code_location(port)
+    service(process, "code.sock").kill()
+
+    def is_another_one() -> bool:
+        version, loaded = code_location(port)
+        return version != before and loaded == "RepositoryLocation"
+
+    until(is_another_one, process)
+
+
+def test_everything_is_up_until_ctrl_c_and_a_code_server_that_dies_is_restarted(
+    home: Path, port: int, api_port: int
+) -> None:
     with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
         out = output_until(process, "Ctrl-C stops everything.")
         surface = graphql(port, SURFACE)
         syncs, ready = api_responses(api_port, out)
         dagster = service(process, "dagster_process")
         secrets = [word for each in descendants(process) for word in command_line(each)]
+        restart_code_server(process, port)
         status, _, err, alive = interrupted(process)
 
     [location] = surface["repositoriesOrError"]["nodes"]
@@ -151,6 +166,11 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> 
     for text in (f"http://127.0.0.1:{port}", "company id 1002", "dagster.log"):
         assert text in out
     assert err.endswith("Stopped.\n")
+    log = home / "logs" / "dagster-code-server.log"
+    assert f"dagster-code-server ended by itself (status -9); restarting it. Its log is {log}" in (
+        err.splitlines()
+    )
+    assert log.read_text().count("Started Dagster code server") == 2
 
 
 def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
@@ -170,30 +190,6 @@ def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
     assert "Instance is configured with the following daemons" in err
     assert [each for each in family if is_alive(each)] == []
     assert not database_runs(home)
-
-
-def test_a_code_server_that_dies_is_restarted_and_found_again(
-    home: Path, port: int, api_port: int
-) -> None:
-    with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
-        output_until(process, "Ctrl-C stops everything.")
-        before, _ = code_location(port)
-        killed = service(process, "code.sock")
-        killed.kill()
-
-        def is_another_one() -> bool:
-            version, loaded = code_location(port)
-            return version != before and loaded == "RepositoryLocation"
-
-        until(is_another_one, process)
-        status, _, err, alive = interrupted(process)
-
-    log = home / "logs" / "dagster-code-server.log"
-    assert (status, alive) == (0, [])
-    assert f"dagster-code-server ended by itself (status -9); restarting it. Its log is {log}" in (
-        err.splitlines()
-    )
-    assert log.read_text().count("Started Dagster code server") == 2
 
 
 def test_nothing_is_left_when_pims_up_is_killed(home: Path, port: int, api_port: int) -> None:

@@ -6,7 +6,7 @@ its place.
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count, product
 from multiprocessing.connection import Connection as Pipe
@@ -78,9 +78,26 @@ class _Strike:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _sync_until_killed(url: str, clinic: Clinic, fatal: int, report: Pipe) -> None:
-    """Runs in a process of its own; kills itself before its n-th statement or commit."""
+def _serve_kills(url: str, orders: Pipe) -> None:
+    """In a process of its own: fork a run for each order, which kills itself.
+
+    The runs inherit what a sync before them has imported and compiled.
+    """
     engine = create_engine(url)
+    sync_second_day(engine, clinic_after_first_day(engine, "warm"), 3)
+    engine.dispose()
+    while (order := orders.recv()) is not None:
+        child = os.fork()
+        if child == 0:
+            clinic, fatal = order
+            _sync_until_killed(engine, clinic, fatal, orders)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        orders.send(os.waitstatus_to_exitcode(status))
+
+
+def _sync_until_killed(engine: Engine, clinic: Clinic, fatal: int, report: Pipe) -> None:
+    """Kills its process before its n-th statement or commit."""
     strike = _Strike(fatal, report)
     event.listen(engine, "before_cursor_execute", strike.on_statement)
     event.listen(engine, "commit", strike.on_commit)
@@ -89,20 +106,29 @@ def _sync_until_killed(url: str, clinic: Clinic, fatal: int, report: Pipe) -> No
     full_sync(engine, clinic, vendor, 2, strike.begin)
 
 
-def _killed(forks: ForkServerContext, url: str, clinic: Clinic, fatal: int) -> Place | None:
-    """Where a run was killed; None when it ended before the kill."""
-    here, there = forks.Pipe(duplex=False)
+@pytest.fixture
+def kills(forks: ForkServerContext, database_url: str) -> Iterator[Pipe]:
+    """The process that forks the runs to be killed."""
+    here, there = forks.Pipe()
+    process = forks.Process(target=_serve_kills, args=(database_url, there))
+    process.start()
+    there.close()
     with here:
-        process = forks.Process(target=_sync_until_killed, args=(url, clinic, fatal, there))
-        process.start()
-        there.close()
+        yield here
+        here.send(None)
         process.join()
-        if process.exitcode == 0:
-            return None
-        assert process.exitcode == -signal.SIGKILL
-        place = here.recv()
-        assert isinstance(place, Place)
-        return place
+    assert process.exitcode == 0
+
+
+def _killed(kills: Pipe, clinic: Clinic, fatal: int) -> Place | None:
+    """Where a run was killed; None when it ended before the kill."""
+    kills.send((clinic, fatal))
+    place = kills.recv()
+    if place == 0:
+        return None
+    assert isinstance(place, Place)
+    assert kills.recv() == -signal.SIGKILL
+    return place
 
 
 def _audits_of(bench: Bench, run_id: str) -> list[tuple[object, object]]:
@@ -126,13 +152,13 @@ def _audits_left(place: Place) -> list[tuple[object, object]]:
 
 @pytest.mark.parametrize("half", [1, 2])
 def test_a_sync_killed_before_any_statement_is_completed_by_the_next(
-    engine: Engine, database_url: str, forks: ForkServerContext, half: int
+    engine: Engine, kills: Pipe, half: int
 ) -> None:
     expected = outcome_of(sync_second_day(engine, clinic_after_first_day(engine, 0), 3))
     struck: list[Place] = []
     for fatal in range(half, MOST_STATEMENTS, 2):
         clinic = clinic_after_first_day(engine, fatal)
-        place = _killed(forks, database_url, clinic, fatal)
+        place = _killed(kills, clinic, fatal)
         if place is None:
             break
         struck.append(place)

@@ -96,7 +96,7 @@ def outcome_of(bench: Bench) -> dict[str, object]:
     }
 
 
-def clinic_after_first_day(engine: Engine, name: int) -> Clinic:
+def clinic_after_first_day(engine: Engine, name: int | str) -> Clinic:
     """One more clinic, synced with the first day's calendar; it has a webhook."""
     with transaction(engine) as connection:
         clinic = add_clinic(

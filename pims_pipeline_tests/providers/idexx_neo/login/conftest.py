@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from pims_pipeline.providers.idexx_neo.login import attempt
+from pims_pipeline_tests.providers.idexx_neo.login.loop_clock import LoopClock
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     SharedBrowser,
     shared_browser,
@@ -24,3 +26,15 @@ def browser() -> Iterator[SharedBrowser]:
 def server() -> Iterator[OddServer]:
     with odd_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def loop_clock() -> LoopClock:
+    """Moves the time of logins, so that no test waits for their timeouts."""
+    return LoopClock()
+
+
+@pytest.fixture
+def no_page_to_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login whose page never comes waits for no screenshot of it."""
+    monkeypatch.setattr(attempt, "_SCREENSHOT_TIMEOUT", 0.2)

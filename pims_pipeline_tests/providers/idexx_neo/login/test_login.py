@@ -11,7 +11,9 @@ import pytest
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.providers.idexx_neo.description import neo_credentials
+from pims_pipeline.providers.idexx_neo.login.attempt import LoginAttempt
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import (
     ContractViolation,
@@ -24,6 +26,7 @@ from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.idexx_neo.login.login_form import HTML, form
+from pims_pipeline_tests.providers.idexx_neo.login.loop_clock import LoopClock
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     SharedBrowser,
 )
@@ -89,6 +92,7 @@ def test_a_login_page_that_breaks_down_is_transient(
         browser.log_in(simulator.base_url)
 
 
+@pytest.mark.usefixtures("no_page_to_picture")
 def test_a_hung_login_page_is_transient(
     simulator: SimulatorServer, control: SimulatorControl, browser: SharedBrowser
 ) -> None:
@@ -208,9 +212,22 @@ def test_an_accepted_session_counts_although_the_page_still_shows_the_form(
 
 
 def test_a_first_request_without_a_response_ends_with_the_logins_timeout(
-    simulator: SimulatorServer, control: SimulatorControl, tmp_path: Path
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    tmp_path: Path,
+    loop_clock: LoopClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     control.add_fault("drip", endpoint="listing", times=None, seconds=0.1)
+    accepted, left = LoginAttempt._accepted, 1.5
+
+    async def with_little_time_left(
+        attempt: LoginAttempt, where: str
+    ) -> tuple[SessionCookie, ...] | None:
+        loop_clock.forward(attempt._left_ms() / 1000 - left)
+        return await accepted(attempt, where)
+
+    monkeypatch.setattr(LoginAttempt, "_accepted", with_little_time_left)
     provider = IdexxNeoProvider(
         clinic_at(simulator.base_url),
         ProviderOptions(
@@ -221,6 +238,7 @@ def test_a_first_request_without_a_response_ends_with_the_logins_timeout(
 
     with pytest.raises(TransientError, match="the login did not finish in time"):
         provider.authenticate(CREDENTIALS)
+    assert control.stats().requests["listing"] == 1
     with pytest.raises(SessionExpired):
         provider.export_session()
     provider.close()

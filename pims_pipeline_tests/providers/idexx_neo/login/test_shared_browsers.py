@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
-from pims_pipeline.providers.idexx_neo.login import browser_thread
+from pims_pipeline.providers.idexx_neo.login import browser_thread, chromium
 from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.idexx_neo.login.browser_thread import BrowserUse
 from pims_pipeline.providers.idexx_neo.login.chromium import BrowserStart, find_chromium
@@ -23,6 +23,7 @@ from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.idexx_neo.login.login_form import HTML
+from pims_pipeline_tests.providers.idexx_neo.login.loop_clock import LoopClock
 from pims_pipeline_tests.providers.idexx_neo.login.processes import is_alive, main_processes
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     Cookies,
@@ -76,8 +77,11 @@ def browsers() -> Iterator[Browsers]:
     found.wait_until_closed()
 
 
-def log_in(base_url: str, directory: Path, seconds: float = 20) -> Cookies | None:
-    options = LoginOptions(artifacts_dir=directory, timeout=seconds)
+LOGIN_SECONDS = 20.0
+
+
+def log_in(base_url: str, directory: Path) -> Cookies | None:
+    options = LoginOptions(artifacts_dir=directory, timeout=LOGIN_SECONDS)
     return login(base_url, CREDENTIALS, options, accepts=has_session_cookie)
 
 
@@ -177,7 +181,10 @@ def test_a_stop_ends_a_login_and_its_browser(browsers: Browsers) -> None:
     assert browsers.all() == set()
 
 
-def test_a_stop_kills_a_browser_that_hangs(browsers: Browsers) -> None:
+def test_a_stop_kills_a_browser_that_hangs(
+    browsers: Browsers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chromium, "_CLOSE_TIMEOUT", 1.0)
     pool, stop, began = BrowserPool(START, 1), StopSignal(), threading.Event()
 
     async def work(use: BrowserUse) -> None:
@@ -267,6 +274,7 @@ def test_a_hung_browser_is_replaced_and_killed(
 ) -> None:
     assert log_in(simulator.base_url, tmp_path)
     monkeypatch.setattr(browser_thread, "_PAGE_SECONDS", 2.0)
+    monkeypatch.setattr(chromium, "_CLOSE_TIMEOUT", 1.0)
     hung = browsers.only
     hung.send_signal(signal.SIGSTOP)
     assert log_in(simulator.base_url, tmp_path)
@@ -275,22 +283,29 @@ def test_a_hung_browser_is_replaced_and_killed(
     assert forms_sent(control) == 2
 
 
+@pytest.mark.usefixtures("no_page_to_picture")
 def test_a_page_without_a_response_fails_its_own_login_only(
-    simulator: SimulatorServer, control: SimulatorControl, browsers: Browsers, tmp_path: Path
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    browsers: Browsers,
+    tmp_path: Path,
+    loop_clock: LoopClock,
 ) -> None:
-    assert log_in(simulator.base_url, tmp_path, 10)
+    assert log_in(simulator.base_url, tmp_path)
     first = browsers.only
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as threads:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        result = threads.submit(log_in, address, tmp_path, 10)
+        result = threads.submit(log_in, address, tmp_path)
         silent.settimeout(30)
         connection, _ = silent.accept()
         with connection:
-            assert log_in(simulator.base_url, tmp_path, 10)
+            assert log_in(simulator.base_url, tmp_path)
             assert browsers.only == first
+            assert not result.done()
+            loop_clock.forward(LOGIN_SECONDS)
             with pytest.raises(TransientError):
                 result.result(60)
     # It is not known what is wrong, so no other login gets the browser.
     eventually(lambda: not is_alive(first))
-    assert log_in(simulator.base_url, tmp_path, 10)
+    assert log_in(simulator.base_url, tmp_path)
     assert forms_sent(control) == 3
