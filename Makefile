@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 # What make bench runs; the other benchmarks take many minutes, and have targets of their own.
-BENCHES := api_load bulk_inbound deciding enrichment vendors warm_inbound wide_runs
+BENCHES := api_load bulk_inbound console deciding enrichment vendors warm_inbound wide_runs
 RUN_BENCH = for each in $(BENCHES); do echo "$$each"; $(BIN)/python "bench/$$each.py" || exit 1; done
 # The sizes of make bench-scale: make bench-scale CLINICS="50 200"
 CLINICS ?= 50 200 500 1000 2000
