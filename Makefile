@@ -6,8 +6,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # Python keeps what it has compiled: the tests start hundreds of processes that import the program.
 export PYTHONDONTWRITEBYTECODE :=
-# The number of test processes.
-WORKERS ?= 2
+# The number of test processes: more than two cores, because tests wait a third of their time.
+WORKERS ?= 3
 # make soak plays this many times the programs of make test.
 TIMES ?= 20
 

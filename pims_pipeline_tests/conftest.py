@@ -26,6 +26,7 @@ from hypothesis import settings
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.http import rate_limit
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
@@ -83,6 +84,12 @@ def _one_connection_each() -> Iterator[None]:
     with one_connection_each() as nested:
         yield
     assert nested == []
+
+
+@pytest.fixture(autouse=True)
+def _own_paces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test is slowed down by the pace that another one set for a vendor's account."""
+    monkeypatch.setattr(rate_limit, "_buckets", {})
 
 
 _FOR_TESTS = {

@@ -46,6 +46,7 @@ ALLOWED = {
     ("sync/phases/fanout.py", "request_concurrently", "as_completed"): (
         "each question watches the stop signal, and each request has its own limit"
     ),
+    ("webhooks/delivery.py", "deliver_due", "result"): "of a request that is done",
     ("sync/runner.py", "run_clinics", "result"): "as_completed gave it: it is done",
     ("sync/phases/fanout.py", "request_concurrently", "result"): "as_completed gave it: it is done",
     ("store/database/leases.py", "login_lease", "wait"): (

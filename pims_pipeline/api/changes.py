@@ -90,7 +90,9 @@ class ChangeFeed:
                     with reader.still_permitted() as connection:
                         found = self._changes(connection, clinic_id, position)
                     if found:
-                        break
+                        # The key may have been taken away in the moment before the change.
+                        with reader.still_permitted():
+                            break
         return found, has_room
 
     @staticmethod

@@ -236,7 +236,7 @@ def test_a_key_that_is_taken_away_during_the_wait_gets_nothing(
         waiting = threads.submit(get, sync_api, query, key=key, Prefer="wait=120")
         until(lambda: _readers(sync_api) == 1)
         with transaction(sync_api.engine) as connection:
-            # With the change itself: no poll sees one without the other.
+            # With the change itself, perhaps between two statements of a poll.
             connection.execute(text(f"UPDATE clinic_api_keys SET {taken}"))  # noqa: S608 - fixed
             write(connection, clinic, audit, [uuid4()])
         response = waiting.result(30)
