@@ -214,10 +214,13 @@ def no_case_of_a_gone_appointment_is_active(synced: SyncedClinic, window: DateRa
 
 
 def _unlisted(synced: SyncedClinic) -> set[str]:
-    """The appointments that the last listing lacked."""
+    """The appointments that the last listing lacked, or had without their identity."""
     rows = synced.rows(
-        "SELECT pims_id FROM pims_appointments "
-        "WHERE clinic_id = %(clinic_id)s AND missing_since IS NOT NULL"
+        "SELECT pims_id FROM pims_appointments AS a "
+        "WHERE clinic_id = %(clinic_id)s AND (missing_since IS NOT NULL OR last_seen_at < ("
+        "  SELECT max(fetched_at) FROM case_sync_audits AS s "
+        "  WHERE s.clinic_id = a.clinic_id AND s.status = 'completed' AND s.changed_since IS NULL"
+        "    AND a.business_date BETWEEN s.window_start AND s.window_end))"
     )
     return {row.pims_id for row in rows}
 

@@ -130,7 +130,10 @@ def test_parts_of_two_envelopes_of_one_row_make_no_third() -> None:
     vault = Vault(KEY)
     one, other = _encrypted(vault), _encrypted(vault)
     for cut in (HEADER_BYTES, len(one) - TAG_BYTES, *range(HEADER_BYTES - 12 + 1, len(one))):
-        _assert_refused(vault, one[:cut] + other[cut:])
+        mixed = one[:cut] + other[cut:]
+        # Their last bytes may happen to be the same.
+        if mixed not in {one, other}:
+            _assert_refused(vault, mixed)
 
 
 @pytest.mark.parametrize(
