@@ -16,7 +16,7 @@ _NAME = "pims_console"
 _SECURE_NAME = f"__Host-{_NAME}"
 """With this prefix a browser refuses the cookie unless it is secure and of this host alone."""
 _PROBE = f"{_NAME}_probe"
-_PROBE_SECONDS = 30
+_PROBE_SECONDS = 5
 # With strict, a link from the Dagster UI or from Slack would lead to the sign-in page.
 _SAME_SITE: Literal["lax"] = "lax"
 
@@ -74,7 +74,8 @@ def probe(response: Response) -> None:
 
 
 def forget(request: Request, response: Response) -> None:
-    """Let the browser forget the sign-in."""
+    """Let the browser forget the sign-in, and that it got one."""
+    response.delete_cookie(_PROBE, path="/", httponly=True, samesite=_SAME_SITE)
     response.delete_cookie(
         cookie_name(request),
         path="/",

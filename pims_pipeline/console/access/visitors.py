@@ -31,7 +31,7 @@ from pims_pipeline.operations.operators.sign_in import (
 
 _NOT_KEPT = (
     "The browser did not keep the sign-in. Open the console at its address with https; if it is "
-    "one, allow its cookies, and try again after half a minute."
+    "one, allow its cookies. Then try again in a few seconds."
 )
 
 

@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 from pims_pipeline.console.context import IdentityProxy
 from pims_pipeline.domain.console.operators import OperatorRole
 from pims_pipeline.operations.operators.accounts import create_operator, remove_operator
-from pims_pipeline_tests.console.browsers import PASSWORD
+from pims_pipeline.operations.operators.sign_in import form_token
+from pims_pipeline_tests.console.browsers import OWN_PAGE, PASSWORD
 from pims_pipeline_tests.console.conftest import Build, browser_of
 
 PROXY = IdentityProxy("X-Forwarded-User", ("10.0.0.0/24", "2001:db8::5"))
@@ -41,6 +42,16 @@ def test_a_browser_that_does_not_keep_the_sign_in_gets_a_page_that_says_so(
 
     assert (first.status_code, second.status_code) == (303, 403)
     assert "did not keep the sign-in" in second.text
+
+
+def test_who_signs_out_at_once_may_come_back_at_once(proxied: FastAPI) -> None:
+    browser = browser_of(proxied, client="10.0.0.9")
+    eva = {**OWN_PAGE, "X-Forwarded-User": "eva"}
+    browser.get("/", **eva)
+    token = form_token(browser.client.cookies["pims_console"])
+
+    assert browser.send("/sign-out", eva, form_token=token).status_code == 303
+    assert browser.get("/", **eva).status_code == 303
 
 
 @pytest.mark.parametrize("peer", ["10.0.1.9", "203.0.113.7", "testclient", ""])
