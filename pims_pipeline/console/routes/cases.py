@@ -1,13 +1,13 @@
 """The page of a case: its time line."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pims_pipeline.console.access.visitors import SignedInVisitor
 from pims_pipeline.console.rendering import page
+from pims_pipeline.console.routes.lists import Number, parts_of
 from pims_pipeline.operations.console.case_page import case_page
 
 router = APIRouter()
@@ -17,10 +17,7 @@ _PER_PAGE = 50
 
 @router.get("/cases/{case_id}")
 def show_case(
-    request: Request,
-    visitor: SignedInVisitor,
-    case_id: UUID,
-    number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
+    request: Request, visitor: SignedInVisitor, case_id: UUID, number: Number = 1
 ) -> Response:
     """Show a case, and its changes, newest first, fifty at a time."""
     seen = case_page(
@@ -30,5 +27,5 @@ def show_case(
         skip=(number - 1) * _PER_PAGE,
         limit=_PER_PAGE,
     )
-    last = max(1, -(-seen.total // _PER_PAGE))
+    last = parts_of(seen.total, _PER_PAGE)
     return page(request, "case.html", seen=seen, number=number, last=last)

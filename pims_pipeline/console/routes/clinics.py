@@ -1,14 +1,12 @@
 """The page of a clinic: its status, and its calendar day by day beside its cases."""
 
-from datetime import date
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pims_pipeline.console.access.visitors import SignedInVisitor
 from pims_pipeline.console.plots import activity_plots
 from pims_pipeline.console.rendering import page
+from pims_pipeline.console.routes.lists import Day, Slug
 from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.console.clinic_day import clinic_day
@@ -16,16 +14,10 @@ from pims_pipeline.sync.provenance import partition_url
 
 router = APIRouter()
 
-_SLUG = r"^[a-z0-9][a-z0-9-]{1,39}$"
-_FIRST, _LAST = date(2000, 1, 1), date(2100, 12, 31)
-
 
 @router.get("/clinics/{slug}")
 def clinic_page(
-    request: Request,
-    visitor: SignedInVisitor,
-    slug: Annotated[str, Path(pattern=_SLUG)],
-    day: Annotated[date | None, Query(alias="date", ge=_FIRST, le=_LAST)] = None,
+    request: Request, visitor: SignedInVisitor, slug: Slug, day: Day = None
 ) -> Response:
     """Show a clinic on a business date; today unless one is given."""
     seen = clinic_day(visitor.view, slug, day)

@@ -1,22 +1,27 @@
-"""What the lists of several pages have in common: the clinic in the address, and their parts."""
+"""What the addresses of several pages have in common: clinic, business date, part of a list."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Path, Query, Request
 from starlette.responses import RedirectResponse
 
-SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{1,39}$"
+from pims_pipeline.domain.clinics import SLUG_PATTERN
+
+_SLUG = f"^{SLUG_PATTERN.pattern}$"
 PER_PAGE = 100
 
-Slug = Annotated[str, Path(pattern=SLUG_PATTERN)]
+Slug = Annotated[str, Path(pattern=_SLUG)]
 """The clinic of a page."""
-ChosenClinic = Annotated[str | None, Query(alias="clinic", pattern=SLUG_PATTERN)]
+ChosenClinic = Annotated[str | None, Query(alias="clinic", pattern=_SLUG)]
 """The clinic that a list is restricted to."""
+Day = Annotated[date | None, Query(alias="date", ge=date(2000, 1, 1), le=date(2100, 12, 31))]
+"""The business date of a page; None for the one that the page chooses."""
 Everything = Annotated[bool, Query(alias="all")]
 """Whether a list shows also what needs no one any more."""
-Number = Annotated[int, Query(alias="page", ge=1, le=10_000)]
+Number = Annotated[int, Query(alias="page", ge=1, le=100_000)]
 """The part of a list, from 1."""
 
 Item = TypeVar("Item")
@@ -30,9 +35,9 @@ def part_of(items: Sequence[Item], number: int) -> tuple[Sequence[Item], dict[st
     return part, {"number": number, "last": last}
 
 
-def parts_of(total: int) -> int:
+def parts_of(total: int, size: int = PER_PAGE) -> int:
     """How many parts a list of so many items has."""
-    return max(1, -(-total // PER_PAGE))
+    return max(1, -(-total // size))
 
 
 def restriction(slug: str | None) -> dict[str, Any]:

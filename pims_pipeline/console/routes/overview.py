@@ -8,11 +8,10 @@ from starlette.responses import Response
 from pims_pipeline.console.access.visitors import SignedInVisitor
 from pims_pipeline.console.plots import activity_plots
 from pims_pipeline.console.rendering import page
+from pims_pipeline.console.routes.lists import Number, part_of
 from pims_pipeline.operations.console.overview import ClinicSummary, overview
 
 router = APIRouter()
-
-_PER_PAGE = 100
 
 
 @router.get("/")
@@ -20,23 +19,21 @@ def overview_page(
     request: Request,
     visitor: SignedInVisitor,
     find: Annotated[str, Query(max_length=100)] = "",
-    number: Annotated[int, Query(alias="page", ge=1, le=10_000)] = 1,
+    number: Number = 1,
 ) -> Response:
     """Show the clinics whose slug or name holds ``find``, a hundred at a time."""
     seen = overview(visitor.view)
     found = [each for each in seen.clinics if _is_match(each, find)]
-    last = max(1, -(-len(found) // _PER_PAGE))
-    number = min(number, last)
+    clinics, links = part_of(found, number)
     return page(
         request,
         "overview.html",
         seen=seen,
-        clinics=found[(number - 1) * _PER_PAGE : number * _PER_PAGE],
+        clinics=clinics,
         found=len(found),
         find=find,
-        number=number,
-        last=last,
         plots=activity_plots(seen.days),
+        **links,
     )
 
 

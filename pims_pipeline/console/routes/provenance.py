@@ -1,20 +1,17 @@
 """Where Dagster links to: what a sync changed on a date, and the syncs of a run."""
 
-from datetime import date
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from pims_pipeline.console.access.visitors import SignedInVisitor
 from pims_pipeline.console.rendering import page
+from pims_pipeline.console.routes.lists import Day, Number, Slug, parts_of
 from pims_pipeline.operations.console.sync_changes import run_syncs, sync_changes
 
 router = APIRouter()
 
-_SLUG = r"^[a-z0-9][a-z0-9-]{1,39}$"
-_FIRST, _LAST = date(2000, 1, 1), date(2100, 12, 31)
 _PER_PAGE = 50
 
 
@@ -22,11 +19,11 @@ _PER_PAGE = 50
 def show_changes(
     request: Request,
     visitor: SignedInVisitor,
-    slug: Annotated[str, Path(pattern=_SLUG)],
+    slug: Slug,
     audit_id: UUID,
     *,
-    day: Annotated[date | None, Query(alias="date", ge=_FIRST, le=_LAST)] = None,
-    number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
+    day: Day = None,
+    number: Number = 1,
 ) -> Response:
     """Show what a sync changed on a business date, case by case, fifty changes at a time."""
     seen = sync_changes(
@@ -38,7 +35,7 @@ def show_changes(
         skip=(number - 1) * _PER_PAGE,
         limit=_PER_PAGE,
     )
-    last = max(1, -(-seen.total // _PER_PAGE))
+    last = parts_of(seen.total, _PER_PAGE)
     return page(request, "changes.html", seen=seen, number=number, last=last)
 
 
