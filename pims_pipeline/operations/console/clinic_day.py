@@ -85,7 +85,7 @@ def clinic_day(view: OperatorView, slug: str, day: date | None = None) -> Clinic
             view.actor,
             OperatorAction.CLINIC_SEEN,
             clinic_id=clinic.id,
-            details=f'{{"date": "{shown.isoformat()}"}}',
+            details={"date": shown.isoformat()},
         )
         words = words_of(connection, clinic)
         rows = tuple(

@@ -5,7 +5,6 @@ logins nor their key. Looking again is a run (``look_again``), and an approval l
 again before it retires anything.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,7 +17,6 @@ from pims_pipeline.domain.console.decisions import checked_reason
 from pims_pipeline.domain.console.operators import OperatorAction, OperatorRole
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.holds import HoldStatus
-from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.console.launching import (
     RunStarter,
@@ -27,6 +25,7 @@ from pims_pipeline.operations.console.launching import (
     note_planned,
     planned_run,
     start_planned,
+    started_lately,
 )
 from pims_pipeline.operations.console.rights import check_role
 from pims_pipeline.operations.console.visible import visible_only
@@ -130,7 +129,7 @@ def hold_page(view: OperatorView, hold_id: UUID) -> HoldPage:
     """
     with visible_only(), transaction(view.engine) as connection:
         hold, clinic = _hold(connection, hold_id)
-        about = json.dumps({"hold_id": str(hold_id)})
+        about = {"hold_id": str(hold_id)}
         note_action(
             connection,
             view.actor,
@@ -170,7 +169,7 @@ def approve(
     with visible_only(), transaction(view.engine) as connection:
         _check_operator(connection, view, hold_id)
         hold, clinic = approvable_hold(connection, hold_id, earliest=earliest, today=now.date())
-        _check_not_started(connection, hold, now)
+        _check_not_started(connection, hold)
         run = planned_run(
             clinic,
             _SCOPE,
@@ -263,20 +262,22 @@ def _note(
     clinic: Clinic,
     **facts: str,
 ) -> None:
-    details = json.dumps({"by": view.name, **facts})
+    details = {"by": view.name, **facts}
     note_action(connection, view.actor, action, clinic_id=clinic.id, details=details)
 
 
-def _check_not_started(connection: Connection, hold: Hold, now: datetime) -> None:
+def _check_not_started(connection: Connection, hold: Hold) -> None:
     """Check that no approval of the locked hold was started in the last minute."""
-    about = json.dumps({"hold_id": str(hold.id)})
-    decisions = decisions_about(connection, hold.clinic_id, about)
-    approvals = [each for each in decisions if each.action is OperatorAction.HOLD_APPROVED]
-    if not approvals or "problem" in approvals[-1].details:
-        return
-    if age_of(approvals[-1].occurred_at, now) < APPROVAL_PAUSE:
+    approval = started_lately(
+        connection,
+        hold.clinic_id,
+        OperatorAction.HOLD_APPROVED,
+        about={"hold_id": str(hold.id)},
+        within=APPROVAL_PAUSE,
+    )
+    if approval is not None:
         raise ApprovalStarted(
-            f"{approvals[-1].details['by']} started an approval of this hold a moment ago; see its "
+            f"{approval.details['by']} started an approval of this hold a moment ago; see its "
             "sync under the decisions"
         )
 

@@ -5,7 +5,6 @@ after a crash in between, the log has the decision, and the page of the sync sho
 it. How runs are started belongs to the composition root, which passes ``RunStarter``.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +29,7 @@ from pims_pipeline.operations.operators.sign_in import OperatorView
 from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import lock_decisions
-from pims_pipeline.store.operators.decisions import decisions_about
+from pims_pipeline.store.operators.decisions import Decision, decisions_about
 from pims_pipeline.store.operators.log import note_action
 from pims_pipeline.store.queries.syncs import StoredSync
 
@@ -156,16 +155,35 @@ def note_once(connection: Connection, view: OperatorView, run: PlannedRun) -> St
     """
     # Two clicks arrive at the same time: the second one waits for the first one's row.
     lock_decisions(connection, run.clinic.id)
-    about = json.dumps(_facts(view, run))
-    same = decisions_about(connection, run.clinic.id, about)
-    known = [each for each in same if each.action is run.action]
-    if known and "problem" not in known[-1].details:
-        newest = known[-1]
-        # The database wrote that time.
-        if age_of(newest.occurred_at, clock_of(connection).database) < REPEAT_PAUSE:
-            return StartedSync(run.clinic.slug, UUID(newest.details["sync_id"]))
+    same = started_lately(
+        connection, run.clinic.id, run.action, about=_facts(view, run), within=REPEAT_PAUSE
+    )
+    if same is not None:
+        return StartedSync(run.clinic.slug, UUID(same.details["sync_id"]))
     note_planned(connection, view, run)
     return None
+
+
+def started_lately(
+    connection: Connection,
+    clinic_id: UUID,
+    action: OperatorAction,
+    *,
+    about: Mapping[str, str],
+    within: timedelta,
+) -> Decision | None:
+    """The last decision of that kind about the same, if its run was started a moment ago.
+
+    None too if Dagster did not start its run: it may be tried again at once. The caller holds a
+    lock, so that of two decisions at a time the second one sees the first.
+    """
+    same = decisions_about(connection, clinic_id, about)
+    known = [each for each in same if each.action is action]
+    if not known or "problem" in known[-1].details:
+        return None
+    # The database wrote that time.
+    is_new = age_of(known[-1].occurred_at, clock_of(connection).database) < within
+    return known[-1] if is_new else None
 
 
 def start_planned(view: OperatorView, run: PlannedRun, runs: RunStarter) -> StartedSync:
@@ -196,9 +214,7 @@ def _note(
     connection: Connection, view: OperatorView, run: PlannedRun, more: Mapping[str, str]
 ) -> None:
     facts = {"sync_id": str(run.sync_id), **_facts(view, run), **more}
-    note_action(
-        connection, view.actor, run.action, clinic_id=run.clinic.id, details=json.dumps(facts)
-    )
+    note_action(connection, view.actor, run.action, clinic_id=run.clinic.id, details=facts)
 
 
 def _facts(view: OperatorView, run: PlannedRun) -> dict[str, str]:

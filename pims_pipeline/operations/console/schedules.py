@@ -232,7 +232,7 @@ def _note_change(
         view.actor,
         OperatorAction.SCHEDULE_CHANGED,
         clinic_id=clinic.id,
-        details=json.dumps(facts),
+        details=facts,
     )
 
 

@@ -1,7 +1,6 @@
 """Searching cases by patient, client, phone or vendor id."""
 
 from dataclasses import dataclass
-from json import dumps
 
 from pims_pipeline.domain.console.operators import OperatorAction
 from pims_pipeline.domain.console.search import parse_search
@@ -38,5 +37,5 @@ def search_cases(view: OperatorView, text: str) -> SearchPage:
         found = find_cases(connection, search, MOST_FOUND + 1)
         shown = tuple(found[:MOST_FOUND])
         facts = {"by": search.kinds, "cases": [str(each.id) for each in shown]}
-        note_action(connection, view.actor, OperatorAction.CASES_SEARCHED, details=dumps(facts))
+        note_action(connection, view.actor, OperatorAction.CASES_SEARCHED, details=facts)
     return SearchPage(shown, len(found) > MOST_FOUND)

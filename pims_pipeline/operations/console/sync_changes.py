@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from json import dumps
 from typing import Any
 from uuid import UUID
 
@@ -119,7 +118,7 @@ def sync_changes(
             view.actor,
             OperatorAction.SYNC_SEEN,
             clinic_id=clinic.id,
-            details=dumps({"sync": str(audit_id), "date": shown.isoformat()}),
+            details={"sync": str(audit_id), "date": shown.isoformat()},
         )
     return SyncChangesPage(
         clinic=clinic,

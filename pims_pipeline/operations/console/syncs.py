@@ -1,6 +1,5 @@
 """Syncs that operators start: the form, the start, and the progress."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -149,7 +148,7 @@ def sync_progress(view: OperatorView, slug: str, sync_id: UUID, *, runs: RunStar
     Raises:
         NotVisible: If there is no such sync at the clinic.
     """
-    about = json.dumps({"sync_id": str(sync_id)})
+    about = {"sync_id": str(sync_id)}
     with visible_only(), transaction(view.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
         now = clock_of(connection).database

@@ -3,6 +3,7 @@
 ``log`` adds them. A decision's details have the keys of ``domain/console/decisions.py``.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,9 +40,12 @@ _SELECT = (
 )
 
 
-def decisions_about(connection: Connection, clinic_id: UUID, about: str) -> list[Decision]:
-    """The decisions at a clinic whose details hold ``about``, a JSON object; oldest first."""
-    rows = connection.execute(text(_SELECT), {"clinic_id": clinic_id, "about": about})
+def decisions_about(
+    connection: Connection, clinic_id: UUID, about: Mapping[str, str]
+) -> list[Decision]:
+    """The decisions at a clinic whose details hold ``about``; oldest first."""
+    given = {"clinic_id": clinic_id, "about": json.dumps(dict(about))}
+    rows = connection.execute(text(_SELECT), given)
     return [_decision(row) for row in rows]
 
 

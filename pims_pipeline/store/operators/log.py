@@ -1,6 +1,9 @@
 """``operator_log``: what operators looked at and decided. Rows are only ever added."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -27,7 +30,7 @@ def note_action(
     *,
     clinic_id: UUID | None = None,
     case_id: UUID | None = None,
-    details: str = "{}",
+    details: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """Add a line to the log, in the transaction of what it records.
 
@@ -37,7 +40,7 @@ def note_action(
         action: What is done.
         clinic_id: Where; None for what concerns no clinic.
         case_id: To which case, if to one.
-        details: Ids, counts and a reason, as a JSON object.
+        details: Ids, counts and a reason, that JSON can hold.
     """
     connection.execute(
         text(
@@ -48,7 +51,7 @@ def note_action(
             "clinic": clinic_id,
             "action": action,
             "case": case_id,
-            "facts": details,
+            "facts": json.dumps(dict(details)),
             "at": actor.address,
         },
     )
